@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+
+#include <ott/core/error.hpp>
+#include <ott/core/view.hpp>
+
+namespace ott::detail {
+
+inline std::string shape_text(int tokens, int heads, int head_dim) {
+  return "[" + std::to_string(tokens) + ", " + std::to_string(heads) + ", " +
+         std::to_string(head_dim) + "]";
+}
+
+/// Throws errc::shape unless the tensor has exactly this shape and an address.
+template <class T>
+void check_shape(char const* where, char const* name, view<T const> got, int tokens, int heads,
+                 int head_dim) {
+  bool const fits = got.tokens == tokens && got.heads == heads && got.head_dim == head_dim;
+  if (fits && (got.data != nullptr || tokens == 0)) return;
+  fail(errc::shape, where, name,
+       fits ? "a null pointer" : shape_text(got.tokens, got.heads, got.head_dim),
+       shape_text(tokens, heads, head_dim));
+}
+
+}  // namespace ott::detail

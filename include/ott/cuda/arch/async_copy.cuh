@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+
+// Copies from global to shared memory that a thread starts and later waits for (sm_80).
+namespace ott::arch {
+
+/// Starts a copy of 16 bytes past L1. requires both addresses are multiples of 16
+__device__ __forceinline__ void copy_async_16(void* shared, void const* global) {
+  auto const to = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(global) : "memory");
+}
+
+/// Closes the batch of copies this thread has started; an empty batch counts too.
+__device__ __forceinline__ void commit_copies() {
+  asm volatile("cp.async.commit_group;" ::: "memory");
+}
+
+/// Waits until at most `Newest` batches of this thread are under way.
+template <int Newest>
+__device__ __forceinline__ void wait_copies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(Newest) : "memory");
+}
+
+}  // namespace ott::arch

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+
+#include <ott/core/scalar.hpp>
+
+// Single-instruction arithmetic of attention, which may be approximate; state code uses core/exact.
+namespace ott::arch {
+
+/// 2^x; 0 below -126.
+__device__ __forceinline__ float exp2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+/// 1 / x to one unit in the last place. requires |x| in [2^-126, 2^126]
+__device__ __forceinline__ float reciprocal(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+/// Two T (half or bf16) of one word as fp32, low half first.
+template <class T>
+__device__ __forceinline__ float2 widen(std::uint32_t pair) {
+  if constexpr (std::same_as<T, half>) {
+    float2 wide;
+    asm("{.reg .b16 lo, hi;\n mov.b32 {lo, hi}, %2;\n"
+        " cvt.f32.f16 %0, lo;\n cvt.f32.f16 %1, hi;}"
+        : "=f"(wide.x), "=f"(wide.y)
+        : "r"(pair));
+    return wide;
+  } else {
+    return {__uint_as_float(pair << 16), __uint_as_float(pair & 0xffff0000u)};
+  }
+}
+
+}  // namespace ott::arch

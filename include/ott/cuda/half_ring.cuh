@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+
+#include <ott/core/macros.hpp>
+#include <ott/cuda/arch/async_copy.cuh>
+#include <ott/cuda/group_shape.hpp>
+
+namespace ott {
+
+/// A warp's own ring of half-blocks in shared memory: keys, values, keys, values, ... in order.
+/// requires every `take` after as many `fetch`es; all lanes call
+template <class P, int Stages>
+struct half_ring {
+  using shape = group_shape<P>;
+  static constexpr int bytes = Stages * shape::stage_bytes;
+
+  std::uint8_t* stages;
+  int lane;
+  int fill = 0;
+  int drain = 0;
+
+  __device__ __forceinline__ half_ring(std::uint8_t* memory, int lane_id)
+      : stages(memory), lane(lane_id) {}
+
+  /// Starts the copy of one half of a block; a null block counts as an empty copy.
+  __device__ __forceinline__ void fetch_key(std::uint8_t const* block) {
+    fetch<shape::key_bytes>(block);
+  }
+  __device__ __forceinline__ void fetch_value(std::uint8_t const* block) {
+    fetch<shape::value_bytes>(block == nullptr ? nullptr : block + shape::value_half_at);
+  }
+
+  /// Waits for the oldest half but those that `Newest` later fetches brought.
+  template <int Newest = Stages - 1>
+  __device__ __forceinline__ std::uint8_t const* take() {
+    arch::wait_copies<Newest>();
+    __syncwarp();
+    std::uint8_t const* const stage = stages + drain * shape::stage_bytes;
+    drain = drain + 1 == Stages ? 0 : drain + 1;
+    return stage;
+  }
+
+ private:
+  template <int Bytes>
+  __device__ __forceinline__ void fetch(std::uint8_t const* from) {
+    __syncwarp();  // every lane has read what the stage held
+    if (from != nullptr) {
+      std::uint8_t* const to = stages + fill * shape::stage_bytes + lane * 16;
+      from += lane * 16;
+      OTT_UNROLL
+      for (int i = 0; i + 512 <= Bytes; i += 512) arch::copy_async_16(to + i, from + i);
+      constexpr int whole = Bytes / 512 * 512;
+      if (lane * 16 < Bytes - whole) arch::copy_async_16(to + whole, from + whole);
+    }
+    arch::commit_copies();
+    fill = fill + 1 == Stages ? 0 : fill + 1;
+  }
+};
+
+}  // namespace ott

@@ -1,0 +1,183 @@
+#pragma once
+
+#include <cstdint>
+
+#include <ott/core/macros.hpp>
+#include <ott/cuda/arch/mma.cuh>
+#include <ott/cuda/arch/numeric.cuh>
+#include <ott/cuda/group_shape.hpp>
+#include <ott/cuda/score_tile.cuh>
+
+namespace ott {
+
+/// Softmax state and output of up to 4 * Sets rows, spread over a warp, in units of log2.
+/// shape    lane l: rows 4 * set + l % 4; out[set][2 t + s] is channel l / 4 * lane_channels + 2 t + s;
+///          sum and shift are of this lane's tokens alone until `finish`
+template <class P, int Sets>
+struct group_accumulator {
+  using shape = group_shape<P>;
+
+  float maximum[Sets], sum[Sets], shift[Sets];  // shift: what every channel gets (zero points)
+  float out[Sets][shape::lane_channels];
+
+  __device__ __forceinline__ group_accumulator() {
+    OTT_UNROLL
+    for (int set = 0; set < Sets; ++set) {
+      maximum[set] = -1e30f, sum[set] = 0, shift[set] = 0;
+      OTT_UNROLL
+      for (int i = 0; i < shape::lane_channels; ++i) out[set][i] = 0;
+    }
+  }
+
+  /// Adds one group: weights from scores, then weights times codes by integer tensor cores.
+  /// p * scale becomes 16-bit fixed point against the group's own largest; what rounding did to the
+  /// sum is put back at the middle code, so that it costs a token only its distance from there.
+  __device__ __forceinline__ void add(score_tile<P, Sets>& scores, std::uint8_t const* value,
+                                      int lane) {
+    constexpr int tiles = shape::token_tiles;
+    std::uint32_t bytes[Sets][shape::token_steps][2];
+    float unit[Sets];
+    if constexpr (shape::has_marks) hide_marked(scores, value, lane);
+    raise(scores);
+    OTT_UNROLL
+    for (int set = 0; set < Sets; ++set) unit[set] = 1e-30f;
+    weigh(scores, value, lane, unit);
+    std::uint32_t const pick = lane & 4 ? 0x2064 : 0x7531;  // even columns: high bytes
+    OTT_UNROLL
+    for (int set = 0; set < Sets; ++set) {
+      float reach = unit[set];
+      OTT_UNROLL
+      for (int d = 4; d < 32; d *= 2) {
+        reach = fmaxf(reach, __shfl_xor_sync(detail::all_lanes, reach, d));
+      }
+      float const scale = shape::value_reach * arch::reciprocal(reach);
+      unit[set] = reach * (1.0f / shape::value_reach);
+      std::uint32_t total = 0;
+      OTT_UNROLL
+      for (int t = 0; t < tiles; ++t) {
+        // 2^23 leaves the rounded integer in the low bits.
+        std::uint32_t const a = __float_as_uint(fmaf(scores.at[set][2 * t], scale, 8388608.0f));
+        std::uint32_t const b = __float_as_uint(fmaf(scores.at[set][2 * t + 1], scale, 8388608.0f));
+        total += a + b;
+        std::uint32_t const x = arch::transpose_8x8(__byte_perm(a, b, 0x5410));
+        std::uint32_t const y = __shfl_xor_sync(detail::all_lanes, x, 4);
+        bytes[set][t / 2][t % 2] = __byte_perm(x, y, pick);
+      }
+      int const weights = static_cast<int>(total - 2u * tiles * 0x4b000000u);
+      constexpr float middle = ((1 << P::value_quantizer::bits) - 1) * 0.5f;
+      shift[set] = fmaf(-middle * unit[set], static_cast<float>(weights), shift[set]);
+    }
+    using codes = typename shape::value::codes;
+    multiply<typename codes::low_plane>(value, lane, bytes, unit, 1.0f);
+    if constexpr (codes::split) {
+      multiply<typename codes::high_plane>(value + codes::low_plane::num_words * 4, lane, bytes,
+                                           unit, 4.0f);
+    }
+  }
+
+  /// Makes sums whole and adds the shift to every channel: the un-normalized output.
+  __device__ __forceinline__ void finish() {
+    OTT_UNROLL
+    for (int set = 0; set < Sets; ++set) {
+      OTT_UNROLL
+      for (int d = 4; d < 32; d *= 2) {
+        sum[set] += __shfl_xor_sync(detail::all_lanes, sum[set], d);
+        shift[set] += __shfl_xor_sync(detail::all_lanes, shift[set], d);
+      }
+      OTT_UNROLL
+      for (int i = 0; i < shape::lane_channels; ++i) out[set][i] += shift[set];
+    }
+  }
+
+ private:
+  __device__ __forceinline__ void hide_marked(score_tile<P, Sets>& scores,
+                                              std::uint8_t const* value, int lane) {
+    std::uint32_t marks[shape::token_steps], any = 0;
+    OTT_UNROLL
+    for (int i = 0; i < shape::token_steps; ++i) {
+      marks[i] = detail::load_shared<std::uint32_t>(value + shape::marks_at + 4 * i);
+      any |= marks[i];
+    }
+    if (any == 0) return;  // the same for the whole warp
+    scores.hide(lane, [&](int, int token) { return (marks[token / 32] >> (token % 32) & 1u) != 0; });
+  }
+
+  /// Moves the running maximum to cover the group.
+  __device__ __forceinline__ void raise(score_tile<P, Sets> const& scores) {
+    OTT_UNROLL
+    for (int set = 0; set < Sets; ++set) {
+      float top = scores.at[set][0];
+      OTT_UNROLL
+      for (int i = 1; i < shape::lane_tokens; ++i) top = fmaxf(top, scores.at[set][i]);
+      OTT_UNROLL
+      for (int d = 4; d < 32; d *= 2) top = fmaxf(top, __shfl_xor_sync(detail::all_lanes, top, d));
+      if (__any_sync(detail::all_lanes, top > maximum[set])) {
+        float const raised = fmaxf(maximum[set], top);
+        float const keep = arch::exp2(maximum[set] - raised);
+        maximum[set] = raised, sum[set] *= keep, shift[set] *= keep;
+        OTT_UNROLL
+        for (int i = 0; i < shape::lane_channels; ++i) out[set][i] *= keep;
+      }
+    }
+  }
+
+  /// Scores become weights times value scale; `reach` becomes this lane's largest of them.
+  __device__ __forceinline__ void weigh(score_tile<P, Sets>& scores, std::uint8_t const* value,
+                                        int lane, float (&reach)[Sets]) {
+    using param = typename P::param;
+    constexpr int fields = shape::has_value_zero ? 2 : 1;
+    std::uint8_t const* const own =
+        value + shape::value_params_at + lane / 4 * shape::lane_tokens * fields * 2;
+    float scaled[Sets] = {}, zeros[Sets] = {};
+    OTT_UNROLL
+    for (int i = 0; i < shape::lane_tokens; i += 4) {
+      float scale[4], zero[4];
+      if constexpr (shape::has_value_zero) {
+        uint4 const w = detail::load_shared<uint4>(own + i * 4);
+        std::uint32_t const words[4] = {w.x, w.y, w.z, w.w};
+        OTT_UNROLL
+        for (int j = 0; j < 4; ++j) {
+          float2 const pair = arch::widen<param>(words[j]);
+          scale[j] = pair.x, zero[j] = pair.y;
+        }
+      } else {
+        uint2 const w = detail::load_shared<uint2>(own + i * 2);
+        float2 const a = arch::widen<param>(w.x), b = arch::widen<param>(w.y);
+        scale[0] = a.x, scale[1] = a.y, scale[2] = b.x, scale[3] = b.y;
+      }
+      OTT_UNROLL
+      for (int set = 0; set < Sets; ++set) {
+        OTT_UNROLL
+        for (int j = 0; j < 4; ++j) {
+          float const p = arch::exp2(scores.at[set][i + j] - maximum[set]);
+          float const w = p * scale[j];
+          sum[set] += p;
+          scaled[set] += w;
+          if constexpr (shape::has_value_zero) zeros[set] = fmaf(p, zero[j], zeros[set]);
+          reach[set] = fmaxf(reach[set], w);
+          scores.at[set][i + j] = w;
+        }
+      }
+    }
+    OTT_UNROLL
+    for (int set = 0; set < Sets; ++set) {
+      constexpr float middle = ((1 << P::value_quantizer::bits) - 1) * 0.5f;
+      shift[set] += zeros[set] + (middle + shape::value_zero_of_unit) * scaled[set];
+    }
+  }
+
+  template <class Plane>
+  __device__ __forceinline__ void multiply(
+      std::uint8_t const* codes, int lane,
+      std::uint32_t const (&bytes)[Sets][shape::token_steps][2], float const (&unit)[Sets],
+      float weight) {
+    detail::multiply_plane<Plane, shape::channel_tiles, shape::token_steps, Sets, false>(
+        codes, lane, bytes, [&](int set, int tile, float x, float y) {
+          float const each = unit[set] * (weight * detail::unit_weight<Plane>(tile));
+          out[set][2 * tile] = fmaf(x, each, out[set][2 * tile]);
+          out[set][2 * tile + 1] = fmaf(y, each, out[set][2 * tile + 1]);
+        });
+  }
+};
+
+}  // namespace ott

@@ -1,0 +1,22 @@
+# Configures, builds and runs the consumer once; called by ctest (CMakeLists.txt beside this file).
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result)
+  if(NOT result EQUAL 0)
+    string(REPLACE ";" " " shown "${ARGN}")
+    message(FATAL_ERROR "failed (${result}): ${shown}")
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE ${WORK})
+set(flags -DMODE=${MODE} -DLANE=${LANE} -DOTT_SOURCE=${OTT_SOURCE} -DCMAKE_CXX_COMPILER=${CXX})
+if(MODE STREQUAL "find_package")
+  run(${CMAKE_COMMAND} --install ${OTT_BUILD} --prefix ${WORK}/prefix)
+  list(APPEND flags -DCMAKE_PREFIX_PATH=${WORK}/prefix)
+endif()
+if(LANE STREQUAL "cuda")
+  list(APPEND flags -DCMAKE_CUDA_COMPILER=${NVCC} -DCMAKE_CUDA_ARCHITECTURES=${ARCHITECTURES})
+endif()
+run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${WORK}/build -G ${GENERATOR}
+    ${flags})
+run(${CMAKE_COMMAND} --build ${WORK}/build)
+run(${WORK}/build/consumer)
