@@ -21,4 +21,4 @@ configure_package_config_file(cmake/ott-config.cmake.in ott-config.cmake
 write_basic_package_version_file(ott-config-version.cmake COMPATIBILITY SameMinorVersion
                                                           ARCH_INDEPENDENT)
 install(FILES ${PROJECT_BINARY_DIR}/ott-config.cmake ${PROJECT_BINARY_DIR}/ott-config-version.cmake
-        DESTINATION ${ott_config_dir})
+              cmake/ott-toolkit.cmake DESTINATION ${ott_config_dir})

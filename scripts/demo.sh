@@ -11,7 +11,7 @@ preset=host
 if nvidia-smi -L >/dev/null 2>&1 && command -v nvcc >/dev/null; then
   preset=cuda
 fi
-cmake --preset $preset -DOTT_TESTS=OFF >build/configure-demo.log ||
+cmake --preset $preset >build/configure-demo.log ||
   { cat build/configure-demo.log && exit 1; }
 cmake --build --preset $preset -j "${OTT_JOBS:-2}" --target ott_eval
 

@@ -147,11 +147,13 @@ def run_tool(tool, targets, timeout):
     if tool == "memcheck":
         prefix += ["--leak-check", "full"]
     for program, filters in targets:
-        _, done, spent = run_program(program, filters, prefix, timeout)
+        root, done, spent = run_program(program, filters, prefix, timeout)
         text = done.stdout + done.stderr
         errors = count_errors(text)
         note = None
-        if errors is None:  # no summary: the tool itself did not finish
+        if root is None or root.find(".//TestCase") is None:
+            errors, note = (errors or 0) + 1, "no test ran"
+        elif errors is None:  # no summary: the tool itself did not finish
             errors, note = 1, "no summary"
         elif done.returncode not in (0, 77, 99):
             errors, note = errors + 1, f"exit {done.returncode}"

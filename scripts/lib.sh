@@ -20,9 +20,8 @@ step() {
 # tests <preset>: configures, builds and runs a preset; counts every test of ctest's.
 tests() {
   local preset=$1 report=build/$1/ctest.xml head n failed skipped
-  shift
   rm -f "$report"
-  step "build $preset" build_preset "$preset" "$@"
+  step "build $preset" build_preset "$preset"
   [ -e "build/$preset/CTestTestfile.cmake" ] || return 0
   printf '\n=== test %s\n' "$preset"
   ctest --preset "$preset" --output-junit "$PWD/$report" || true
@@ -42,10 +41,16 @@ tests() {
   [ "$failed" -eq 0 ] || ott_failed_steps="${ott_failed_steps:-}${ott_failed_steps:+, }test $preset"
 }
 
+all_tests() {
+  tests host
+  tests host-asan
+  tests host-tsan
+  tests cuda-only
+}
+
 build_preset() {
   local preset=$1
-  shift
-  cmake --preset "$preset" -DOTT_WERROR="${OTT_WERROR:-OFF}" "$@" >"build/configure-$preset.log" ||
+  cmake --preset "$preset" -DOTT_WERROR="${OTT_WERROR:-OFF}" >"build/configure-$preset.log" ||
     { cat "build/configure-$preset.log" && return 1; }
   cmake --build --preset "$preset" -j "${OTT_JOBS:-2}"
 }

@@ -2,7 +2,7 @@
 """Draws a report of `ott_eval --json`: plot_eval.py REPORT.json PLOT.png
 
 Top: the L1 norm of every key by position, one panel a layer, with the tokens that a policy traced.
-Bottom: the error of every policy, over the bits it stores.
+Bottom: the error of every policy, with the bits of its codes, parameters and factors.
 """
 import json
 import os
@@ -46,21 +46,22 @@ def draw_keys(axes, keys, policy):
 
 
 def draw_errors(axes, report, key, title):
-    floor = 1e-6  # so that an exact policy has a place on a logarithmic axis
-    for p in report["policies"]:
-        family = p["policy"].split("-")[0]
-        x, y = p["bits_per_element"], max(p["error"][key], floor)
-        axes.plot(x, y, "o", color=FAMILIES.get(family, "#777777"), markersize=6)
-        axes.annotate(p["policy"], (x, y), textcoords="offset points", xytext=(6, 3), fontsize=7)
+    """One point a policy, by bits; what is exact has no place on a log axis."""
+    shown = sorted((p for p in report["policies"] if p["error"][key] > 1e-5),
+                   key=lambda p: p["bits_per_element"])
+    for x, p in enumerate(shown):
+        y = p["error"][key]
+        axes.plot(x, y, "o", color=FAMILIES.get(p["policy"].split("-")[0], "#777777"), markersize=7)
+        axes.annotate(f"{y:.2g}", (x, y), textcoords="offset points", xytext=(0, 6), fontsize=7,
+                      ha="center")
+    names = [f"{p['policy']}\n{p['bits_per_element']:.3g} bits" for p in shown]
+    axes.set_xticks(range(len(shown)))
+    axes.set_xticklabels(names, fontsize=8)
     axes.set_yscale("log")
-    axes.set_xscale("log", base=2)
-    axes.set_xticks([2, 4, 8, 16])
-    axes.set_xticklabels(["2", "4", "8", "16"])
-    axes.set_xlabel("bits an element (codes, parameters, factors)", fontsize=8)
     axes.set_title(title, fontsize=9)
-    axes.grid(True, which="major", color="#e5e5e5", linewidth=0.6)
-    axes.margins(x=0.15, y=0.1)
-    axes.tick_params(labelsize=7)
+    axes.grid(True, axis="y", which="major", color="#e5e5e5", linewidth=0.6)
+    axes.margins(x=0.08, y=0.15)
+    axes.tick_params(axis="y", labelsize=7)
 
 
 def draw(report, path):

@@ -8,8 +8,5 @@ mkdir -p build
 . scripts/bootstrap.sh
 bootstrap host lint cuda
 
-tests host
-tests host-asan
-tests host-tsan
-tests cuda -DOTT_TEST_LANES=cuda
+all_tests
 summary

@@ -13,20 +13,15 @@
 #include <ott/cuda/half_ring.cuh>
 #include <ott/cuda/query_record.hpp>
 #include <ott/cuda/value_tile.cuh>
-#include <ott/policy/symmetric.hpp>
+
+#include "gpu_timing.cuh"
+#include "random_groups.hpp"
 
 #pragma nv_diag_suppress 20013  // host lambdas given to functions of both sides: called on the host only
 
 namespace {
 
-#define CHECK(x)                                                                    \
-  do {                                                                              \
-    cudaError_t const e = (x);                                                      \
-    if (e != cudaSuccess) {                                                         \
-      std::printf("%s:%d %s\n", __FILE__, __LINE__, cudaGetErrorString(e));         \
-      std::exit(1);                                                                 \
-    }                                                                               \
-  } while (0)
+using namespace micro;
 
 template <class P, int Sets>
 OTT_HD constexpr int smem_a_warp(int stages) {
@@ -80,115 +75,6 @@ __global__ void __launch_bounds__(Warps * 32, Ctas)
     }
     if (lane < 4) row[P::head_dim] = sums.maximum[set], row[P::head_dim + 1] = sums.sum[set];
   }
-}
-
-__global__ void __launch_bounds__(512, 2) read_kernel(uint4 const* p, std::size_t n, float* out) {
-  uint4 a{0, 0, 0, 0};
-  std::size_t const stride = std::size_t{gridDim.x} * blockDim.x;
-  std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  for (; i + 7 * stride < n; i += 8 * stride) {
-    uint4 v[8];
-#pragma unroll
-    for (int k = 0; k < 8; ++k) v[k] = __ldcs(p + i + k * stride);
-#pragma unroll
-    for (int k = 0; k < 8; ++k) a.x ^= v[k].x, a.y ^= v[k].y, a.z ^= v[k].z, a.w ^= v[k].w;
-  }
-  for (; i < n; i += stride) {
-    uint4 const v = __ldcs(p + i);
-    a.x ^= v.x, a.y ^= v.y, a.z ^= v.z, a.w ^= v.w;
-  }
-  if ((a.x ^ a.y ^ a.z ^ a.w) == 0x12345678u) out[0] = 1;
-}
-
-__global__ void spread_kernel(uint4 const* from, uint4* to, std::size_t period, std::size_t n) {
-  for (std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n;
-       i += std::size_t{gridDim.x} * blockDim.x) {
-    to[i] = from[i % period];
-  }
-}
-
-/// Random groups with channels of very different scale, a few marks and a few flat or denormal tokens.
-template <class P>
-std::vector<ott::group_block<P>> random_groups(int count, std::mt19937& rng) {
-  using param = typename P::param;
-  std::vector<ott::group_block<P>> groups(count);
-  std::normal_distribution<float> normal;
-  auto const stored = [](float x) { return ott::to_param<param>(x); };
-  std::vector<float> channel(P::head_dim), bias(P::head_dim);
-  for (int c = 0; c < P::head_dim; ++c) {
-    channel[c] = 0.3f * std::exp(0.7f * normal(rng)) * (c % 37 == 5 ? 8.0f : 1.0f);
-    bias[c] = 2.0f * channel[c] * normal(rng);
-  }
-  for (auto& b : groups) {
-    std::memset(static_cast<void*>(&b), 0, sizeof(b));
-    std::vector<int> flat(P::group);
-    for (int t = 0; t < P::group; ++t) flat[t] = rng() % 50 == 0;
-    constexpr int key_top = (1 << P::key_quantizer::bits) - 1;
-    constexpr int value_top = (1 << P::value_quantizer::bits) - 1;
-    using keys = ott::key_layout<P>;
-    using values = ott::value_layout<P>;
-    for (int w = 0; w < keys::codes::num_words; ++w) {
-      b.key_codes()[w] = 0;
-    }
-    std::vector<int> kc(P::group * P::head_dim), vc(P::group * P::head_dim);
-    for (auto& c : kc) c = static_cast<int>(rng() & key_top);
-    for (std::size_t i = 0; i < vc.size(); ++i) {
-      vc[i] = flat[i / P::head_dim] == 1 ? 0 : static_cast<int>(rng() & value_top);
-    }
-    auto const take = [](std::vector<int> const& codes) {
-      return [&codes](int t, int c) { return c < P::head_dim ? codes[t * P::head_dim + c] : 0; };
-    };
-    for (int w = 0; w < keys::codes::num_words; ++w) {
-      b.key_codes()[w] = keys::codes::make_word(w, take(kc));
-    }
-    for (int w = 0; w < values::codes::num_words; ++w) {
-      b.value_codes()[w] = values::codes::make_word(w, take(vc));
-    }
-    for (int c = 0; c < P::head_dim; ++c) {
-      float const scale = channel[c] * (0.7f + 0.1f * std::fabs(normal(rng))) * 3.0f / key_top;
-      b.key_params()[keys::param_index(0, c, 0)] = stored(scale);
-      if constexpr (keys::num_fields == 2) {
-        b.key_params()[keys::param_index(0, c, 1)] = stored(bias[c] - 0.5f * key_top * scale);
-      }
-    }
-    for (int t = 0; t < P::group; ++t) {
-      float scale = 0.2f * std::exp(0.8f * normal(rng)) * 3.0f / value_top;
-      if (flat[t]) scale = rng() % 2 ? 0.0f : 3e-7f;
-      b.value_params()[values::param_index(t, 0, 0)] = stored(scale);
-      if constexpr (values::num_fields == 2) {
-        b.value_params()[values::param_index(t, 0, 1)] =
-            stored(-0.5f * value_top * scale + 0.05f * normal(rng));
-      }
-      if constexpr (P::key_factor::present) {
-        b.key_factors()[ott::token_slot<P::group>(t)] =
-            ott::from_float<ott::half>(0.8f + 0.2f * std::fabs(normal(rng)));
-      }
-      if (ott::traced_capacity<P> > 0 && rng() % 100 == 0) b.v.marks[t / 32] |= 1u << (t % 32);
-    }
-  }
-  return groups;
-}
-
-/// Queries whose logits spread over a few units of log2, softmax scale folded in.
-template <class P, int Sets>
-std::vector<float> random_query(std::vector<ott::group_block<P>> const& groups, std::mt19937& rng) {
-  std::normal_distribution<float> normal;
-  std::vector<float> q(4 * Sets * P::head_dim);
-  for (auto& x : q) x = normal(rng);
-  for (int row = 0; row < 4 * Sets; ++row) {
-    double sum = 0, squares = 0;
-    int const n = 256;
-    for (int i = 0; i < n; ++i) {
-      double logit = 0;
-      auto const& b = groups[rng() % groups.size()];
-      int const t = static_cast<int>(rng() % P::group);
-      for (int c = 0; c < P::head_dim; ++c) logit += q[row * P::head_dim + c] * b.key(t, c);
-      sum += logit, squares += logit * logit;
-    }
-    double const deviation = std::sqrt(squares / n - sum / n * (sum / n));
-    for (int c = 0; c < P::head_dim; ++c) q[row * P::head_dim + c] *= float(4.0 / deviation);
-  }
-  return q;
 }
 
 template <class P, int Sets>
@@ -248,7 +134,7 @@ struct runner {
   static constexpr int smem = Warps * smem_a_warp<P, Sets>(Stages);
   static constexpr auto kernel = bare_kernel<P, Sets, Warps, Ctas, Stages>;
   static void prepare() {
-    CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, smem));
+    OTT_MICRO_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, smem));
   }
   static void launch(int ctas, cudaStream_t s, std::uint8_t const* blocks, int const* pages,
                      std::uint8_t const* query, float* out, int count) {
@@ -256,20 +142,12 @@ struct runner {
   }
 };
 
-template <class T>
-T* to_device(std::vector<T> const& v) {
-  void* p = nullptr;
-  CHECK(cudaMalloc(&p, v.size() * sizeof(T)));
-  CHECK(cudaMemcpy(p, v.data(), v.size() * sizeof(T), cudaMemcpyHostToDevice));
-  return static_cast<T*>(p);
-}
-
 template <class P, int Sets>
 bool check(char const* name) {
   constexpr int rows = 4 * Sets, D = P::head_dim, ctas = 3, warps = 2;
   std::mt19937 rng(17);
   auto const groups = random_groups<P>(8192 / P::group + 5, rng);
-  auto const q = random_query<P, Sets>(groups, rng);
+  auto const q = random_query<P>(groups, 4 * Sets, rng);
   std::vector<ott::query_record<P, Sets>> const record{make_record<P, Sets>(q)};
   int const count = static_cast<int>(groups.size());
   std::vector<int> pages(count);
@@ -286,8 +164,8 @@ bool check(char const* name) {
   run::prepare();
   run::launch(ctas, nullptr, reinterpret_cast<std::uint8_t*>(blocks), table,
               reinterpret_cast<std::uint8_t*>(query), result, count);
-  CHECK(cudaGetLastError());
-  CHECK(cudaMemcpy(out.data(), result, out.size() * 4, cudaMemcpyDeviceToHost));
+  OTT_MICRO_CHECK(cudaGetLastError());
+  OTT_MICRO_CHECK(cudaMemcpy(out.data(), result, out.size() * 4, cudaMemcpyDeviceToHost));
   auto const want = reference<P, rows>(groups, q);
   double error = 0, norm = 0;
   for (int row = 0; row < rows; ++row) {
@@ -315,45 +193,23 @@ bool check(char const* name) {
   return good;
 }
 
-template <class F>
-double median_us(F const& f, int reps) {
-  cudaStream_t s;
-  cudaEvent_t a, b;
-  CHECK(cudaStreamCreate(&s));
-  CHECK(cudaEventCreate(&a));
-  CHECK(cudaEventCreate(&b));
-  std::vector<float> times;
-  for (int i = 0; i < reps + 5; ++i) {
-    CHECK(cudaEventRecord(a, s));
-    f(i, s);
-    CHECK(cudaEventRecord(b, s));
-    CHECK(cudaEventSynchronize(b));
-    float ms = 0;
-    CHECK(cudaEventElapsedTime(&ms, a, b));
-    if (i >= 5) times.push_back(ms * 1e3f);
-  }
-  CHECK(cudaStreamDestroy(s));
-  std::sort(times.begin(), times.end());
-  return times[times.size() / 2];
-}
-
 template <class P, int Sets, int Warps, int Ctas, int Stages>
 void time_loop(char const* name, std::size_t megabytes) {
   using run = runner<P, Sets, Warps, Ctas, Stages>;
   std::mt19937 rng(3);
   auto const groups = random_groups<P>(96, rng);
-  auto const q = random_query<P, Sets>(groups, rng);
+  auto const q = random_query<P>(groups, 4 * Sets, rng);
   std::vector<ott::query_record<P, Sets>> const record{make_record<P, Sets>(q)};
   std::size_t const block = sizeof(ott::group_block<P>);
   int const count = static_cast<int>(megabytes * 1000000 / block);
   std::size_t const bytes = count * block;
   int const copies = bytes > 800000000 ? 2 : 4;
   int sms = 0;
-  CHECK(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, 0));
+  OTT_MICRO_CHECK(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, 0));
   auto* const pattern = to_device(groups);
   std::vector<std::uint8_t*> data(copies);
   for (auto& d : data) {
-    CHECK(cudaMalloc(&d, bytes));
+    OTT_MICRO_CHECK(cudaMalloc(&d, bytes));
     spread_kernel<<<1024, 256>>>(reinterpret_cast<uint4*>(pattern), reinterpret_cast<uint4*>(d),
                                  groups.size() * block / 16, bytes / 16);
   }
@@ -365,9 +221,9 @@ void time_loop(char const* name, std::size_t megabytes) {
       std::vector<float>(std::size_t(sms) * Ctas * Warps * 4 * Sets * (P::head_dim + 2)));
   run::prepare();
   int resident = 0;
-  CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, run::kernel, Warps * 32, run::smem));
+  OTT_MICRO_CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, run::kernel, Warps * 32, run::smem));
   cudaFuncAttributes attributes;
-  CHECK(cudaFuncGetAttributes(&attributes, run::kernel));
+  OTT_MICRO_CHECK(cudaFuncGetAttributes(&attributes, run::kernel));
   auto const read = [&](int i, cudaStream_t s) {
     read_kernel<<<sms * 4, 512, 0, s>>>(reinterpret_cast<uint4*>(data[i % copies]), bytes / 16, out);
   };
@@ -377,7 +233,7 @@ void time_loop(char const* name, std::size_t megabytes) {
   };
   double const ceiling = median_us(read, 60), mine = median_us(loop, 100);
   double const ceiling2 = median_us(read, 60), mine2 = median_us(loop, 100);
-  CHECK(cudaDeviceSynchronize());
+  OTT_MICRO_CHECK(cudaDeviceSynchronize());
   std::printf("%-24s warps %d x %d (fits %d) stages %d regs %3d local %zu  %5.0f MB  read %6.1f "
               "%6.1f us (%4.0f GB/s)  loop %6.1f %6.1f us (%4.0f GB/s)  share %.3f %.3f\n",
               name, Warps, Ctas, resident, Stages, attributes.numRegs, attributes.localSizeBytes,
@@ -387,24 +243,6 @@ void time_loop(char const* name, std::size_t megabytes) {
   for (auto* d : data) cudaFree(d);
   for (void* p : {(void*)pattern, (void*)table, (void*)query, (void*)out}) cudaFree(p);
 }
-
-struct plain : ott::kivi_policy {};
-struct full : ott::paper_policy {
-  using key_factor = ott::token_norm;
-};
-template <class Base, int KeyBits, int ValueBits, int D, int G>
-struct shaped : Base {
-  using key_quantizer = ott::affine<KeyBits>;
-  using value_quantizer = ott::affine<ValueBits>;
-  static constexpr int head_dim = D, group = G;
-};
-struct balanced : full {
-  using key_quantizer = ott::symmetric<4>;
-  using value_quantizer = ott::symmetric<4>;
-};
-struct brain : full {
-  using param = ott::bf16;
-};
 
 }  // namespace
 
@@ -435,15 +273,21 @@ int main(int argc, char** argv) {
       time_loop<plain, 1, 4, 3, 3>("2-bit", mb);
       time_loop<full, 1, 4, 3, 3>("2-bit factors marks", mb);
 #ifndef OTT_BARE_ONLY
-      time_loop<plain, 1, 4, 2, 3>("2-bit", mb);
-      time_loop<full, 1, 4, 2, 3>("2-bit factors marks", mb);
-      time_loop<full, 1, 3, 4, 3>("2-bit factors marks", mb);
+      time_loop<full, 1, 12, 1, 3>("2-bit factors marks", mb);
       time_loop<full, 1, 2, 6, 3>("2-bit factors marks", mb);
-      time_loop<full, 1, 5, 2, 4>("2-bit factors marks", mb);
-      time_loop<full, 2, 4, 2, 3>("2-bit, 8 rows", mb);
-      time_loop<full, 2, 5, 2, 3>("2-bit, 8 rows", mb);
-      time_loop<shaped<full, 4, 4, 128, 128>, 1, 4, 2, 3>("4-bit", mb);
-      time_loop<shaped<full, 3, 3, 128, 128>, 1, 4, 2, 3>("3-bit", mb);
+      time_loop<full, 1, 4, 4, 2>("2-bit factors marks", mb);
+      time_loop<full, 2, 12, 1, 2>("2-bit, 8 rows", mb);
+      time_loop<full, 2, 4, 3, 2>("2-bit, 8 rows", mb);
+      time_loop<full, 2, 8, 1, 3>("2-bit, 8 rows", mb);
+      time_loop<shaped<full, 4, 4, 128, 128>, 1, 10, 1, 2>("4-bit", mb);
+      time_loop<shaped<full, 4, 4, 128, 128>, 1, 8, 1, 2>("4-bit", mb);
+      time_loop<shaped<full, 4, 4, 128, 128>, 1, 7, 1, 3>("4-bit", mb);
+      time_loop<shaped<full, 3, 3, 128, 128>, 1, 12, 1, 2>("3-bit", mb);
+      time_loop<shaped<full, 3, 3, 128, 128>, 1, 8, 1, 3>("3-bit", mb);
+      time_loop<shaped<full, 8, 8, 128, 128>, 1, 5, 1, 2>("8-bit", mb);
+      time_loop<shaped<full, 2, 2, 64, 128>, 1, 12, 1, 3>("2-bit, D 64", mb);
+      time_loop<shaped<full, 2, 2, 64, 128>, 1, 16, 1, 3>("2-bit, D 64", mb);
+      time_loop<shaped<full, 2, 2, 256, 128>, 1, 8, 1, 2>("2-bit, D 256", mb);
 #endif
     }
   }

@@ -86,12 +86,16 @@ class layer_capture {
   static std::size_t size(int value) { return static_cast<std::size_t>(value); }
 
   static auto key_code(ott::group_block<P> const& block, int t, int c) {
-    if constexpr (exact) return block.key_codes()[t * D + c];
-    else return static_cast<std::uint8_t>(block.key_code(t, c));
+    if constexpr (exact)
+      return block.key_codes()[t * D + c];
+    else
+      return static_cast<std::uint8_t>(block.key_code(t, c));
   }
   static auto value_code(ott::group_block<P> const& block, int t, int c) {
-    if constexpr (exact) return block.value_codes()[t * D + c];
-    else return static_cast<std::uint8_t>(block.value_code(t, c));
+    if constexpr (exact)
+      return block.value_codes()[t * D + c];
+    else
+      return static_cast<std::uint8_t>(block.value_code(t, c));
   }
 
   template <class T>
@@ -102,7 +106,8 @@ class layer_capture {
   void add_params(std::size_t first, ott::group_block<P> const& block) {
     for (int field = 0; field < 2; ++field) {
       for (int c = 0; c < D; ++c)
-        to_.params_k[(first / G * D + size(c)) * 2 + size(field)] = block.key_param(0, c, field).bits;
+        to_.params_k[(first / G * D + size(c)) * 2 + size(field)] =
+            block.key_param(0, c, field).bits;
       for (int t = 0; t < G; ++t)
         for (int set = 0; set < sets; ++set)
           to_.params_v[((first + size(t)) * sets + size(set)) * 2 + size(field)] =

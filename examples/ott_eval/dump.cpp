@@ -14,11 +14,13 @@ void add_groups(support::safetensors_writer& file, std::string const& prefix,
   std::int64_t const group = facts.group, sets = dim / facts.value_group;
   auto const code = facts.exact ? trace.element : dtype::u8;
   file.add(prefix + "codes_k", code, {groups, heads, dim, group}, layer.codes_k);
-  if (!facts.exact) file.add(prefix + "params_k", dtype::f16, {groups, heads, dim, 2}, layer.params_k);
+  if (!facts.exact)
+    file.add(prefix + "params_k", dtype::f16, {groups, heads, dim, 2}, layer.params_k);
   file.add(prefix + "codes_v", code, {groups, heads, group, dim}, layer.codes_v);
   if (!facts.exact)
     file.add(prefix + "params_v", dtype::f16, {groups, heads, group, sets, 2}, layer.params_v);
-  if (facts.factors) file.add(prefix + "factor_k", dtype::f16, {groups, heads, group}, layer.factor_k);
+  if (facts.factors)
+    file.add(prefix + "factor_k", dtype::f16, {groups, heads, group}, layer.factor_k);
   file.add(prefix + "marks", dtype::u8, {groups, heads, group}, layer.marks);
 }
 

@@ -58,8 +58,7 @@ double log_sum_exp(std::vector<double> const& values) {
 std::vector<double> magnitudes(support::kv_trace const& trace, support::trace_layer const& layer) {
   auto const keys = by_head(trace, layer.k);
   std::vector<double> norms(at(trace.kv_heads * trace.tokens));
-  for (std::size_t i = 0; i < keys.size(); ++i)
-    norms[i / at(trace.head_dim)] += std::fabs(keys[i]);
+  for (std::size_t i = 0; i < keys.size(); ++i) norms[i / at(trace.head_dim)] += std::fabs(keys[i]);
   return norms;
 }
 

@@ -18,7 +18,8 @@ struct instance {
   std::string backend;
   support::dtype element;
   int head_dim;
-  void (*run)(support::kv_trace const& trace, std::int64_t chunk, progress& bar, policy_run& result);
+  void (*run)(support::kv_trace const& trace, std::int64_t chunk, progress& bar,
+              policy_run& result);
 };
 
 /// A policy's name and what it is.

@@ -17,7 +17,7 @@ namespace {
 using json = nlohmann::ordered_json;
 
 json errors_of(layer_metrics const& m) {
-  return {{"k", m.k_error},       {"v", m.v_error}, {"logits", m.logit_error},
+  return {{"k", m.k_error},        {"v", m.v_error}, {"logits", m.logit_error},
           {"output", m.out_error}, {"kl", m.kl},     {"lse", m.lse_error}};
 }
 

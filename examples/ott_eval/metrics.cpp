@@ -17,9 +17,7 @@ struct relative_error {
     difference += (a - b) * (a - b);
     exact += b * b;
   }
-  double value() const {
-    return exact > 0 ? std::sqrt(difference / exact) : std::sqrt(difference);
-  }
+  double value() const { return exact > 0 ? std::sqrt(difference / exact) : std::sqrt(difference); }
 };
 
 double error_of(std::vector<double> const& a, std::vector<double> const& b) {

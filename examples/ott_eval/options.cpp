@@ -32,8 +32,9 @@ backend_choice backend_from(std::string const& text) {
 }  // namespace
 
 bool parse_options(int argc, char** argv, options& result) {
-  CLI::App app{"Runs KV-cache policies over a recorded KV trace and compares each with exact "
-               "attention.\nThe trace is a safetensors file: docs/formats.md."};
+  CLI::App app{
+      "Runs KV-cache policies over a recorded KV trace and compares each with exact "
+      "attention.\nThe trace is a safetensors file: docs/formats.md."};
   std::string chunk = "all", backend = "auto";
   app.add_option("TRACE", result.trace, "The KV trace");
   app.add_option("--policy", result.policies, "Run this policy; may be repeated")

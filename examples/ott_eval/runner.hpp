@@ -27,7 +27,8 @@ template <>
 inline constexpr support::dtype dtype_of<ott::bf16> = support::dtype::bf16;
 
 inline double ms_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+      .count();
 }
 
 /// One trace in one cache: append, attend, and read everything back.
@@ -50,8 +51,8 @@ class trace_runner {
     auto batch = cache_.make_batch(1);
     auto const start = std::chrono::steady_clock::now();
     for (int first = 0; first < tokens();) {
-      int const rows = static_cast<int>(std::min<std::int64_t>(
-          chunk > 0 ? chunk : tokens(), tokens() - first));
+      int const rows =
+          static_cast<int>(std::min<std::int64_t>(chunk > 0 ? chunk : tokens(), tokens() - first));
       cache_.assign(batch, {{seq_, rows}}, stream_);
       for (int layer = 0; layer < num_layers(); ++layer) {
         cache_.append(batch, layer, rows_of(k[at(layer)]).slice(first, rows),

@@ -45,7 +45,7 @@ void print_row(std::ostream& out, support::kv_trace const& trace, policy_run con
 }
 
 void print_legend(std::ostream& out) {
-  out << "\nbits: an element's codes, parameters, factors; stored: with marks, padding, window and\n"
+  out << "\nbits: codes, parameters, factors of an element; stored: with marks, padding, window,\n"
          "pools at this length; ratio: the trace's own type over stored. K, V, logits, output:\n"
          "|difference| / |exact|; KL of the attention weights in nats; means over the layers.\n"
          "traced: tokens of all layers and KV heads; ms: append and attend.\n";

@@ -12,7 +12,19 @@ namespace support {
 
 /// The element types of safetensors files that this reader knows.
 enum class dtype : std::uint8_t {
-  boolean, u8, i8, u16, i16, f16, bf16, u32, i32, f32, u64, i64, f64
+  boolean,
+  u8,
+  i8,
+  u16,
+  i16,
+  f16,
+  bf16,
+  u32,
+  i32,
+  f32,
+  u64,
+  i64,
+  f64
 };
 
 struct dtype_row {

@@ -52,9 +52,9 @@ json parse_json(std::string const& text, std::string const& name) {
 
 // Never dump() a container: a header of a million brackets would overflow its recursion.
 std::string brief(json const& value) {
-  return value.is_structured() ? std::string("an ") + value.type_name() + " of " +
-                                     std::to_string(value.size())
-                               : printable(value.dump(), 40);
+  return value.is_structured()
+             ? std::string("an ") + value.type_name() + " of " + std::to_string(value.size())
+             : printable(value.dump(), 40);
 }
 
 std::uint64_t unsigned_from(json const& value, std::string const& where, char const* what) {
@@ -68,8 +68,7 @@ std::uint64_t unsigned_from(json const& value, std::string const& where, char co
 tensor_info tensor_from(json const& entry, std::string const& where) {
   auto const has = [&](char const* key) { return entry.is_object() && entry.contains(key); };
   if (!has("dtype") || !has("shape") || !has("data_offsets") || entry.size() != 3)
-    throw input_error(where, "bad header entry", brief(entry),
-                      "dtype, shape, data_offsets");
+    throw input_error(where, "bad header entry", brief(entry), "dtype, shape, data_offsets");
   if (!entry["dtype"].is_string())
     throw input_error(where, "bad dtype", brief(entry["dtype"]), "a string");
   auto const type = dtype_from(entry["dtype"].get<std::string>());
@@ -97,10 +96,9 @@ void check_tensor(tensor_info const& info, std::uint64_t data_bytes, std::string
                       "a range inside [0, " + std::to_string(data_bytes) + ")");
   auto const wanted = bytes_for(info.shape, info.type, where);
   if (info.end - info.begin != wanted)
-    throw input_error(where, "size and shape disagree",
-                      std::to_string(info.end - info.begin) + " bytes",
-                      std::to_string(wanted) + " for " + std::string(name_of(info.type)) +
-                          to_string(info.shape));
+    throw input_error(
+        where, "size and shape disagree", std::to_string(info.end - info.begin) + " bytes",
+        std::to_string(wanted) + " for " + std::string(name_of(info.type)) + to_string(info.shape));
 }
 
 }  // namespace
@@ -124,9 +122,9 @@ safetensors_file::~safetensors_file() = default;
 safetensors_file::safetensors_file(std::unique_ptr<std::istream> in, std::string name)
     : in_(std::move(in)), name_(std::move(name)) {
   auto const file_bytes = size_of(*in_, name_);
-  if (file_bytes < 8)
+  if (file_bytes < 10)
     throw input_error(name_, "file too short", std::to_string(file_bytes) + " bytes",
-                      "8 for the header's length, and a header");
+                      "8 for the header's length, and a header of 2 or more");
   std::uint64_t header_bytes = 0;
   in_->seekg(0);
   in_->read(reinterpret_cast<char*>(&header_bytes), 8);
@@ -191,8 +189,8 @@ tensor_info const* safetensors_file::find(std::string const& tensor) const {
 
 tensor_info const& safetensors_file::at(std::string const& tensor) const {
   if (auto const* const info = find(tensor)) return *info;
-  throw input_error(name_, "missing tensor",
-                    std::to_string(tensors_.size()) + " other tensors", printable(tensor));
+  throw input_error(name_, "missing tensor", std::to_string(tensors_.size()) + " other tensors",
+                    printable(tensor));
 }
 
 std::vector<std::byte> safetensors_file::read(std::string const& tensor) {

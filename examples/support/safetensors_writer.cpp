@@ -46,8 +46,7 @@ void safetensors_writer::write_file(std::string const& path) const {
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
   if (out) write(out);
   out.close();
-  if (!out)
-    throw input_error(printable(path, 400), "cannot write", "an error", "a writable file");
+  if (!out) throw input_error(printable(path, 400), "cannot write", "an error", "a writable file");
 }
 
 }  // namespace support

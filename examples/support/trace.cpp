@@ -64,8 +64,8 @@ tensor_info const& rows_at(safetensors_file const& file, std::string const& tens
                       std::string(name_of(info.type)), std::string(name_of(element)));
   bool fits = info.shape.size() == 3;
   for (std::size_t i = 0; fits && i < 3; ++i)
-    fits = want[i] < 0 ? info.shape[i] >= 1 && info.shape[i] < max_extent
-                       : info.shape[i] == want[i];
+    fits =
+        want[i] < 0 ? info.shape[i] >= 1 && info.shape[i] < max_extent : info.shape[i] == want[i];
   if (!fits)
     throw input_error(at_tensor(file, tensor), "wrong shape", to_string(info.shape), wanted);
   return info;
@@ -83,7 +83,10 @@ std::vector<std::byte> read_finite(safetensors_file& file, std::string const& te
     throw input_error(
         at_tensor(file, tensor),
         "not finite at " + to_string(shape_t{row / info.shape[1], row % info.shape[1], column}),
-        std::isnan(value) ? "NaN" : value < 0 ? "-inf" : "inf", "finite elements");
+        std::isnan(value) ? "NaN"
+        : value < 0       ? "-inf"
+                          : "inf",
+        "finite elements");
   }
   return bytes;
 }
@@ -167,14 +170,14 @@ kv_trace read_trace(safetensors_file& file) {
   trace.softmax_scale = scale_of(file, trace.head_dim);
   shape_t const kv{trace.tokens, trace.kv_heads, trace.head_dim};
   auto const kv_text = to_string(kv) + " as the first layer's k";
-  auto const q_text = "[queries, " + std::to_string(trace.q_heads) + ", " +
-                      std::to_string(trace.head_dim) + "]";
+  auto const q_text =
+      "[queries, " + std::to_string(trace.q_heads) + ", " + std::to_string(trace.head_dim) + "]";
   for (auto const& [index, prefix] : prefixes) {
     trace_layer layer{prefix, index, {}, {}, {}, {}};
     rows_at(file, prefix + "k", trace.element, kv, kv_text.c_str());
     rows_at(file, prefix + "v", trace.element, kv, kv_text.c_str());
-    auto const& q = rows_at(file, prefix + "q", trace.element,
-                            {-1, trace.q_heads, trace.head_dim}, q_text.c_str());
+    auto const& q = rows_at(file, prefix + "q", trace.element, {-1, trace.q_heads, trace.head_dim},
+                            q_text.c_str());
     layer.q_pos = read_positions(file, prefix + "q_pos", q.shape[0], trace.tokens);
     layer.k = read_finite(file, prefix + "k");
     layer.v = read_finite(file, prefix + "v");

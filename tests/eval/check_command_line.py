@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_command_line.py OTT_EVAL TRACE: options, table, JSON and plot, and what is said of mistakes."""
+"""check_command_line.py OTT_EVAL TRACE: options, table, JSON, plot, and what is said of mistakes."""
 import json
 import os
 import subprocess
@@ -42,7 +42,8 @@ def check_mistakes(ott_eval, trace):
     for arguments, says in MISTAKES:
         done = run(ott_eval, trace, arguments)
         one_line = done.stderr.count("\n") == 1 and done.stderr.endswith("\n")
-        good &= expect(" ".join(arguments), done.returncode == 2 and one_line and says in done.stderr,
+        right = done.returncode == 2 and one_line and says in done.stderr
+        good &= expect(" ".join(arguments), right,
                        f"exit code {done.returncode}, {done.stderr!r}, want 2 and {says!r}")
     return good
 

@@ -12,7 +12,6 @@ std::string opening(std::string const& bytes) {
   return small::refusal([&] { small::open(bytes); });
 }
 
-
 }  // namespace
 
 TEST_CASE("a written file reads back: metadata, types, shapes, bytes") {
@@ -70,13 +69,17 @@ TEST_CASE("a header that lies is refused with its name") {
        "shape too large"},
       {R"({"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}})", 5, "data not covered"},
       {R"({"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},)"
-       R"("b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}})", 6, "overlaps"},
+       R"("b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}})",
+       6, "overlaps"},
       {R"({"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},)"
-       R"("b":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})", 4, "overlaps"},
+       R"("b":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})",
+       4, "overlaps"},
       {R"({"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},)"
-       R"("b":{"dtype":"U8","shape":[1],"data_offsets":[5,6]}})", 6, "leaves a hole"},
+       R"("b":{"dtype":"U8","shape":[1],"data_offsets":[5,6]}})",
+       6, "leaves a hole"},
       {R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
-       R"("a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1, "occurs twice"},
+       R"("a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
+       1, "occurs twice"},
       {R"({"__metadata__":[]})", 0, "bad __metadata__"},
       {R"({"__metadata__":{"a":1}})", 0, "bad __metadata__ value of a"},
   }));
@@ -122,6 +125,19 @@ TEST_CASE("a refusal is one line, whatever the file's names hold") {
   CHECK(says.find('\n') == std::string::npos);
   CHECK(says.find('\x1b') == std::string::npos);
   small::check_says(says, "a\\x0a\\x1b");
+}
+
+TEST_CASE("printable keeps characters and escapes what is none") {
+  using support::printable;
+  CHECK(printable("a \xc3\xa9 \xe2\x82\xac \xf0\x9f\x99\x82") ==
+        "a \xc3\xa9 \xe2\x82\xac \xf0\x9f\x99\x82");
+  CHECK(printable("\xac") == "\\xac");
+  CHECK(printable("\xc3(") == "\\xc3(");
+  CHECK(printable("\xe2\x82") == "\\xe2\\x82");
+  CHECK(printable("\xc2\x9b") == "\\xc2\\x9b");
+  CHECK(printable("\xff\t\x7f") == "\\xff\\x09\\x7f");
+  CHECK(printable("abcdef", 3) == "abc...");
+  CHECK(printable("abc", 3) == "abc");
 }
 
 TEST_CASE("paths that are no readable file are refused") {

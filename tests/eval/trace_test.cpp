@@ -101,28 +101,26 @@ TEST_CASE("a trace that does not hold together is refused with the tensor's name
   small::check_says(says([](builder& t) { t.q_pos = {1, 5}; }), "got 5, want 0 to 4");
   small::check_says(says([](builder& t) { t.q_pos = {-1, 4}; }), "got -1");
   small::check_says(says([](builder& t) {
-               t.with_pos = false;
-               t.q_shape = {6, 4, 3};
-             }),
-             "more queries than tokens");
+                      t.with_pos = false;
+                      t.q_shape = {6, 4, 3};
+                    }),
+                    "more queries than tokens");
   for (auto const* const scale : {"", "x", "nan", "inf", "0", "-1", "1e30", "0.5 "}) {
     CAPTURE(scale);
     auto const text = says([&](builder& t) { t.scale = scale; });
     CHECK((*scale == '\0' ? text == "accepted" : text.find("softmax_scale") != text.npos));
   }
   small::check_says(says([](builder& t) { t.nan_at = 10; }),
-             "layers.0.v: not finite at [1, 1, 1], got -inf");
+                    "layers.0.v: not finite at [1, 1, 1], got -inf");
 }
 
 TEST_CASE("layers must agree on their extents and names") {
   support::safetensors_writer twice;
   small::add_layer(twice, "layers.1.");
   small::add_layer(twice, "layers.01.");
-  small::check_says(small::refusal([&] { small::trace(small::bytes_of(twice)); }),
-             "two prefixes");
+  small::check_says(small::refusal([&] { small::trace(small::bytes_of(twice)); }), "two prefixes");
   support::safetensors_writer mixed;
   small::add_layer(mixed, "layers.0.");
   small::add_layer(mixed, "");
-  small::check_says(small::refusal([&] { small::trace(small::bytes_of(mixed)); }),
-             "two prefixes");
+  small::check_says(small::refusal([&] { small::trace(small::bytes_of(mixed)); }), "two prefixes");
 }

@@ -109,7 +109,7 @@ def check(cxx):
         if name not in budget:
             print(f"{name}: {count} lines, not in the budget")
             bad += 1
-        elif count > budget[name] * 1.1:
+        elif count > max(budget[name] * 1.1, budget[name] + 20):  # a tiny header may grow
             print(f"{name}: {count} lines, budget {budget[name]} (+10 % allowed)")
             bad += 1
     for name in budget.keys() - now.keys():

@@ -40,7 +40,8 @@ struct method {
   stand_in substitution = stand_in::mean;
   factor key_factor = factor::none;
   int norm = 8;  // N of high_norm
-  tensor_method k, v;
+  tensor_method k{};
+  tensor_method v{.per_channel = false};
 };
 
 inline double f32(double x) { return static_cast<double>(static_cast<float>(x)); }
@@ -50,7 +51,8 @@ inline double stored(number format, double x) {
   if (std::isnan(x)) return 0;
   int const digits = format == number::fp16 ? 11 : format == number::bf16 ? 8 : 24;
   int const lowest = format == number::fp16 ? -14 : -126;  // exponent of the smallest normal
-  double const largest = format == number::fp16 ? 65504.0 : std::ldexp(2.0 - std::ldexp(1.0, 1 - digits), 127);
+  double const largest =
+      format == number::fp16 ? 65504.0 : std::ldexp(2.0 - std::ldexp(1.0, 1 - digits), 127);
   if (std::abs(x) >= largest) return x < 0 ? -largest : largest;
   int exponent = 0;
   std::frexp(x, &exponent);  // |x| in [0.5, 1) * 2^exponent
@@ -384,7 +386,8 @@ class head_cache {
     std::size_t const tokens = rows.size();
     std::size_t const channels = rows[0].size();
     coded_tensor out{std::vector<std::vector<int>>(tokens, std::vector<int>(channels)),
-                     std::vector<row>(tokens, row(channels)), std::vector<row>(tokens, row(channels)), rows};
+                     std::vector<row>(tokens, row(channels)),
+                     std::vector<row>(tokens, row(channels)), rows};
     if (how.quantizer == coding::none) return out;
     coder const code{how.quantizer, how.bits, method_.param};
     // A slice is all (token, channel) that share parameters.

@@ -45,8 +45,11 @@ TEST_CASE("oracle: Hadamard of size 4, and blocks of an odd multiple") {
 
 TEST_CASE("oracle: one group by hand") {
   // Scores 3, 7, 0.5, 9: token 2 is traced. Channel 0 of the rest is 0, 3, 6; channel 1 is 3, 4, 3.
-  auto const cache = filled(
-      tiny(), {{{0, 3}, {0, 3}}, {{3, 4}, {1, 1}}, {{.25, .25}, {9, 9}}, {{6, 3}, {-3, 0}}, {{1, 1}, {2, 2}}});
+  auto const cache = filled(tiny(), {{{0, 3}, {0, 3}},
+                                     {{3, 4}, {1, 1}},
+                                     {{.25, .25}, {9, 9}},
+                                     {{6, 3}, {-3, 0}},
+                                     {{1, 1}, {2, 2}}});
   REQUIRE(cache.num_groups() == 1);
   naive::coded_group const& g = cache.group(0);
   CHECK(g.marks == std::vector<bool>{false, false, true, false});

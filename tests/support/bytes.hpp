@@ -25,13 +25,16 @@ inline void add_bytes(bytes& to, void const* from, std::size_t size) {
 /// Everything a flushed group says: codes, parameters, factors, marks. Not its padding.
 template <class P>
 void add_group(bytes& to, ott::group_block<P> const& block) {
-  detail::add_bytes(to, block.key_codes(), sizeof(block.k.key_half<P>::codes_base::items));
-  detail::add_bytes(to, block.value_codes(), sizeof(block.v.value_half<P>::codes_base::items));
-  if constexpr (ott::key_layout<P>::num_param_items > 0) {
-    detail::add_bytes(to, block.key_params(), sizeof(block.k.key_half<P>::params_base::items));
+  using keys = ott::key_layout<P>;
+  using values = ott::value_layout<P>;
+  using param = typename P::param;
+  detail::add_bytes(to, block.key_codes(), keys::num_code_items * sizeof *block.key_codes());
+  detail::add_bytes(to, block.value_codes(), values::num_code_items * sizeof *block.value_codes());
+  if constexpr (keys::num_param_items > 0) {
+    detail::add_bytes(to, block.key_params(), keys::num_param_items * sizeof(param));
   }
-  if constexpr (ott::value_layout<P>::num_param_items > 0) {
-    detail::add_bytes(to, block.value_params(), sizeof(block.v.value_half<P>::params_base::items));
+  if constexpr (values::num_param_items > 0) {
+    detail::add_bytes(to, block.value_params(), values::num_param_items * sizeof(param));
   }
   if constexpr (P::key_factor::present) {
     detail::add_bytes(to, block.key_factors(), P::group * sizeof(ott::half));

@@ -19,9 +19,9 @@ void note_skip(char const* why);
 }  // namespace ott_test
 
 /// Leaves the test case as skipped; ctest counts it so. Version 2 of Catch2 has no SKIP.
-#define OTT_SKIP(why)          \
-  do {                         \
-    ott_test::note_skip(why);  \
-    SUCCEED("skipped: " why);  \
-    return;                    \
+#define OTT_SKIP(why)         \
+  do {                        \
+    ott_test::note_skip(why); \
+    SUCCEED("skipped: " why); \
+    return;                   \
   } while (false)

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -23,8 +22,15 @@ struct sequence_record {
   std::vector<page_id> pages;  // by group; more than are flushed where some are reserved ahead
 
   bool alive() const { return id.value >= 0; }
-  int longest() const { return *std::max_element(length.begin(), length.end()); }
-  int flushed() const { return *std::max_element(groups.begin(), groups.end()); }
+  int longest() const { return most(length); }
+  int flushed() const { return most(groups); }
+
+ private:
+  static int most(std::vector<int> const& counts) {
+    int largest = 0;
+    for (int const count : counts) largest = count > largest ? count : largest;
+    return largest;
+  }
 };
 
 /// Sequences, lengths and pages as numbers: the bookkeeping of a cache, without memory or streams.
@@ -46,8 +52,9 @@ class ledger {
 
   Pages const& pages() const { return pages_; }
   int num_sequences() const {
-    return static_cast<int>(std::count_if(records_.begin(), records_.end(),
-                                          [](sequence_record const& seq) { return seq.alive(); }));
+    int alive = 0;
+    for (sequence_record const& seq : records_) alive += seq.alive() ? 1 : 0;
+    return alive;
   }
 
   /// Throws unknown_sequence.
@@ -95,8 +102,9 @@ class ledger {
 
   /// Pages a sequence of that length needs beyond those it has.
   int missing_pages(sequence_record const& seq, int length) const {
-    int const groups = groups_after<P>(seq.flushed(), length);
-    return std::max(0, groups - static_cast<int>(seq.pages.size()));
+    int const missing =
+        groups_after<P>(seq.flushed(), length) - static_cast<int>(seq.pages.size());
+    return missing > 0 ? missing : 0;
   }
 
   /// Length of an entry's sequence in a layer (all layers: -1, the longest counts).

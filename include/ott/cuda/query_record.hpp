@@ -20,6 +20,11 @@ struct alignas(128) query_record {
   float exact[Sets][steps][32][4];
   typename P::param split[Sets][steps][32][8];  // even l / 4: rounded, odd: what rounding left
 
+  /// Where channel c of eight lies: pairs 0, 2, 1, 3, so that operand registers lie side by side.
+  OTT_HD static constexpr int split_place(int c) {
+    return c / 2 % 2 * 4 + c / 4 * 2 + c % 2;
+  }
+
   /// Fills what one lane reads in one step; `at(row, channel)` is the prepared query, 0 past the end.
   template <class At>
   OTT_HD constexpr void write(int set, int step, int lane, At const& at) {
@@ -30,7 +35,7 @@ struct alignas(128) query_record {
       float const x = at(row, channel + c);
       auto const rounded = from_float<typename P::param>(x);
       auto const rest = from_float<typename P::param>(x - to_float(rounded));
-      split[set][step][lane][c] = odd ? rest : rounded;
+      split[set][step][lane][split_place(c)] = odd ? rest : rounded;
       if (c / 4 == odd) exact[set][step][lane][c % 4] = x;
     }
   }

@@ -144,8 +144,8 @@ struct folded_query {
       for (int s = 0; s < steps; ++s) {
         uint4 const a = detail::load_shared<uint4>(key + at + first * 2 + s * 16);
         uint4 const b = *reinterpret_cast<uint4 const*>(q.split[set][s][lane]);
-        arch::mma_f16<param>(low, a, b.x, b.z);
-        arch::mma_f16<param>(high, a, b.y, b.w);
+        arch::mma_f16<param>(low, a, b.x, b.y);
+        arch::mma_f16<param>(high, a, b.z, b.w);
       }
       base[set] = (low[0] + low[1]) + (high[2] + high[3]);
       if constexpr (!shape::has_key_zero) base[set] *= shape::key_zero_of_unit;
@@ -192,6 +192,18 @@ struct score_tile {
           at[set][i] *= a.x, at[set][i + 1] *= a.y;
           at[set][i + 2] *= b.x, at[set][i + 3] *= b.y;
         }
+      }
+    }
+  }
+
+  /// Logits become cap * tanh(logit / cap). requires cap in units of log2
+  __device__ __forceinline__ void soften(float cap) {
+    float const inverse = 1.0f / cap;
+    OTT_UNROLL
+    for (int set = 0; set < Sets; ++set) {
+      OTT_UNROLL
+      for (int i = 0; i < group_shape<P>::lane_tokens; ++i) {
+        at[set][i] = cap * arch::tanh(at[set][i] * inverse);
       }
     }
   }

@@ -145,6 +145,41 @@ struct exact_factor_rule {
                 "see docs/policies.md#key_factor");
 };
 
+/// A slice that is only asked about.
+struct any_slice {
+  int size() const;
+  float operator()(int i) const;
+};
+
+template <class Fit, class Q, class Param>
+concept fits_slices = is_passthrough<Q> || requires(any_slice const& values) {
+  { Fit::template of<Q, Param>(values) } -> std::same_as<typename Q::params>;
+};
+
+template <class P, class Fit, class Q>
+struct fit_rule {
+  static_assert(fits_slices<Fit, Q, typename P::param>,
+                "ott: a fit needs of<quantizer, param>(values) -> quantizer::params; "
+                "see docs/policies.md#fit");
+};
+
+template <class Factor>
+concept key_factor = requires {
+  requires !Factor::present;
+  requires !Factor::refitted;
+} || requires(float const* row) {
+  requires Factor::present;
+  { Factor::refitted } -> std::convertible_to<bool>;
+  { Factor::of(row, 1) } -> std::same_as<float>;
+};
+
+template <class P, class Got>
+struct key_factor_rule {
+  static_assert(key_factor<Got>,
+                "ott: a key factor needs present, refitted and, where present, of(row, size) -> float; "
+                "see docs/policies.md#key_factor");
+};
+
 template <class P, class Q>
 constexpr bool check_quantizer() {
   (void)quantizer_rule<P, Q>{};
@@ -178,7 +213,15 @@ constexpr bool check_policy() {
       (void)exact_rotation_rule<P, exact_keys, typename P::key_rotation>{};
       (void)exact_rotation_rule<P, exact_values, typename P::value_rotation>{};
     }
-    (void)exact_factor_rule<P, exact_keys, typename P::key_factor>{};
+    (void)key_factor_rule<P, typename P::key_factor>{};
+    if constexpr (key_factor<typename P::key_factor>) {
+      (void)exact_factor_rule<P, exact_keys, typename P::key_factor>{};
+    }
+    if constexpr (quantizer<typename P::key_quantizer> && quantizer<typename P::value_quantizer> &&
+                  scalar<typename P::param>) {
+      (void)fit_rule<P, typename P::key_fit, typename P::key_quantizer>{};
+      (void)fit_rule<P, typename P::value_fit, typename P::value_quantizer>{};
+    }
   }
   return true;
 }

@@ -28,6 +28,7 @@ template <class Part>
 constexpr void add_part(hasher& h) {
   if constexpr (requires { Part::name; }) h.text(Part::name);
   if constexpr (requires { Part::bits; }) h.number(Part::bits);
+  if constexpr (requires { Part::argument; }) h.number(Part::argument);
 }
 
 template <class T>
@@ -38,7 +39,8 @@ constexpr int scalar_code() {
 }  // namespace detail
 
 /// A number that differs between policies whose state differs: written into snapshots.
-/// Parts of your own take part by `static constexpr char const* name`.
+/// Parts of your own take part by `static constexpr char const* name` and, where one name has many, by
+/// `static constexpr int argument`.
 template <cache_policy P>
 constexpr std::uint64_t fingerprint() {
   detail::hasher h;

@@ -12,6 +12,7 @@ namespace ott {
 template <int N>
 struct first_tokens {
   static constexpr char const* name = "first_tokens";
+  static constexpr int argument = N;
   template <class T>
   OTT_HD static constexpr std::uint64_t score(key_row<T>, int pos) {
     return pos < N ? static_cast<std::uint64_t>(pos) : never_traced;

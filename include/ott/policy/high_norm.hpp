@@ -12,6 +12,7 @@ template <int N>
 struct high_norm {
   static_assert(N >= 2 && is_pow2(N), "ott: high_norm<N> needs N = 2, 4, 8, 16; see docs/policies.md#fit");
   static constexpr char const* name = "high_norm";
+  static constexpr int argument = N;
   static constexpr int num_factors = 7;
 
   template <class Q, scalar Param, value_slice V>

@@ -14,11 +14,16 @@ __device__ __forceinline__ float exp2(float x) {
   return y;
 }
 
-/// 1 / x to one unit in the last place. requires |x| in [2^-126, 2^126]
+/// 1 / x to one unit in the last place. requires |x| >= 2^-126; 0 past 2^126
 __device__ __forceinline__ float reciprocal(float x) {
   float y;
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
+}
+
+/// tanh to a few units of 2^-24, absolute.
+__device__ __forceinline__ float tanh(float x) {
+  return 1.0f - 2.0f * reciprocal(exp2(x * 2.8853900817779268f) + 1.0f);
 }
 
 /// Two T (half or bf16) of one word as fp32, low half first.

@@ -1,0 +1,5 @@
+#include <ott/cuda/backend.cuh>
+
+#include "support/policies.hpp"
+
+template struct ott::cuda_backend<ott::rotated_policy>;

@@ -1,0 +1,118 @@
+#pragma once
+
+#include "llama/chunk.hpp"
+#include "llama/engine.hpp"
+#include "llama/model.hpp"
+
+#include "support/input_error.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <utility>
+
+namespace llama {
+
+/// The engine on one kind of device.
+template <device D>
+class device_engine final : public engine {
+ public:
+  device_engine(std::unique_ptr<D> device, std::unique_ptr<kv_cache<D>> kv,
+                std::unique_ptr<model<D>> m, kv_request const& shape)
+      : device_{std::move(device)}, kv_{std::move(kv)}, model_{std::move(m)}, shape_{shape} {}
+
+  model_config const& config() const override { return model_->config(); }
+  char const* backend() const override { return D::name; }
+  int max_tokens() const override { return shape_.max_tokens; }
+  int max_rows() const override { return shape_.max_rows; }
+  std::int64_t open() override { return kv_->open(); }
+  void close(std::int64_t seq) override { kv_->close(seq); }
+  int length(std::int64_t seq) const override { return kv_->length(seq); }
+  kv_bytes bytes() const override { return kv_->bytes(); }
+
+  int next_chunk(int length, int count) const override {
+    int const exact = streaming_chunk(length, kv_->group(), kv_->residual());
+    return std::min(exact, count);
+  }
+
+  void step(std::span<step_entry const> entries) override {
+    std::vector<int> ids, positions, wanted;
+    std::vector<sequence_rows> rows;
+    for (step_entry const& entry : entries) {
+      int const first = static_cast<int>(ids.size());
+      int const length = kv_->length(entry.seq);
+      for (std::size_t i = 0; i < entry.ids.size(); ++i) {
+        ids.push_back(checked(entry.ids[i]));
+        positions.push_back(length + static_cast<int>(i));
+      }
+      for (int const row : entry.wanted) wanted.push_back(first + row);
+      rows.push_back({entry.seq, static_cast<int>(entry.ids.size())});
+    }
+    device_->upload(ids.data(), ids.size(), model_->ids());
+    device_->upload(positions.data(), positions.size(), model_->positions());
+    device_->upload(wanted.data(), wanted.size(), model_->wanted());
+    kv_->begin(rows);
+    num_wanted_ = static_cast<int>(wanted.size());
+    model_->forward(*kv_, static_cast<int>(ids.size()), num_wanted_);
+  }
+
+  std::vector<float> logits() override {
+    std::vector<float> all(wanted() * static_cast<std::size_t>(config().vocab));
+    device_->download(model_->logits(), all.size(), all.data());
+    return all;
+  }
+
+  std::vector<token_score> score(std::span<int const> targets) override {
+    typename D::template array<int> wanted_ids(targets.size());
+    typename D::template array<token_score> found(targets.size());
+    device_->upload(targets.data(), targets.size(), wanted_ids.data());
+    device_->score(model_->logits(), wanted_ids.data(), found.data(), num_wanted_,
+                   config().vocab);
+    std::vector<token_score> scores(targets.size());
+    device_->download(found.data(), found.size(), scores.data());
+    return scores;
+  }
+
+ private:
+  std::size_t wanted() const { return static_cast<std::size_t>(num_wanted_); }
+
+  int checked(int id) const {
+    if (id >= 0 && id < config().vocab) return id;
+    throw support::input_error("tokens", "token id", std::to_string(id),
+                               "0 .. " + std::to_string(config().vocab - 1));
+  }
+
+  std::unique_ptr<D> device_;
+  std::unique_ptr<kv_cache<D>> kv_;
+  std::unique_ptr<model<D>> model_;
+  kv_request shape_;
+  int num_wanted_ = 0;
+};
+
+/// Finds the policy, loads the weights, makes the cache.
+template <device D>
+std::unique_ptr<engine> make_device_engine(engine_options const& asked, model_config const& config,
+                                           kv_request const& shape,
+                                           std::function<void()> const& progress) {
+  auto const& known = kv_instances<D>();
+  auto const found = std::find_if(known.begin(), known.end(), [&](kv_instance<D> const& one) {
+    return one.policy == asked.policy && one.head_dim == config.head_dim;
+  });
+  if (found == known.end()) {
+    throw support::input_error("--policy", std::string("not in this build for ") + D::name,
+                               support::printable(asked.policy) + " at head_dim " +
+                                   std::to_string(config.head_dim),
+                               "one of `llama policies`");
+  }
+  auto device = std::make_unique<D>();
+  checkpoint files{asked.folder};
+  auto weights = load_weights(*device, files, config, progress);
+  auto kv = found->make(*device, shape);
+  auto made = std::make_unique<model<D>>(*device, config, std::move(weights), shape.max_rows,
+                                         shape.max_rows);
+  return std::make_unique<device_engine<D>>(std::move(device), std::move(kv), std::move(made),
+                                            shape);
+}
+
+}  // namespace llama

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "llama/config.hpp"
+#include "llama/device.hpp"
+#include "llama/kv_cache.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace llama {
+
+/// What one step feeds to a sequence, and which of these rows shall have logits.
+struct step_entry {
+  std::int64_t seq;
+  std::span<int const> ids;
+  std::vector<int> wanted;  // indices into ids, ascending
+};
+
+struct engine_options {
+  std::string folder;
+  std::string policy = "rotated-2";
+  std::string backend = "host";
+  int max_sequences = 1;
+  int max_tokens = 0;    // of one sequence; 0: what the model was trained for
+  int max_rows = 128;    // of one step
+  std::vector<int> pool_by_layer;  // outlier pool; the last value serves the layers that are left
+};
+
+/// A model with its cache on some device.
+class engine {
+ public:
+  virtual ~engine() = default;
+  virtual model_config const& config() const = 0;
+  virtual char const* backend() const = 0;
+  virtual int max_tokens() const = 0;
+  virtual int max_rows() const = 0;
+
+  virtual std::int64_t open() = 0;
+  virtual void close(std::int64_t seq) = 0;
+  virtual int length(std::int64_t seq) const = 0;
+
+  /// How many of `count` further tokens one step may feed a sequence of `length`, so that every
+  /// query sees what token-by-token decoding would have shown it.
+  virtual int next_chunk(int length, int count) const = 0;
+
+  /// Runs one step. Logits stay where they are until they are asked for.
+  virtual void step(std::span<step_entry const> entries) = 0;
+  /// shape    [wanted rows of the last step, vocab]
+  virtual std::vector<float> logits() = 0;
+  /// Of the last step's wanted rows, in order.
+  virtual std::vector<token_score> score(std::span<int const> targets) = 0;
+
+  virtual kv_bytes bytes() const = 0;
+};
+
+/// Loads a model. Every refusal is an input_error.
+std::unique_ptr<engine> make_engine(engine_options const& options);
+
+/// Names of the policies of this build.
+std::vector<std::string> policy_names();
+
+}  // namespace llama

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ott/core/scalar.hpp>
+
+namespace llama {
+
+/// What a cache is asked to hold.
+struct kv_request {
+  int num_layers;
+  int num_heads;
+  int num_kv_heads;
+  int head_dim;
+  int max_sequences;
+  int max_tokens;      // of one sequence
+  int max_rows;        // of one step
+  int sliding_window;  // 0: none
+  std::vector<int> pool_by_layer;  // empty: the policy's everywhere
+};
+
+/// How many of the next rows belong to a sequence.
+struct sequence_rows {
+  std::int64_t seq;
+  int count;
+};
+
+/// Where a cache's bytes went.
+struct kv_bytes {
+  std::size_t allocated = 0;  // for all that it may ever hold
+  std::size_t groups = 0;     // of the sequences alive: flushed groups,
+  std::size_t windows = 0;    // newest tokens,
+  std::size_t pools = 0;      // traced tokens with their headers
+  std::size_t dense = 0;      // the same tokens as plain fp16
+  double bits = 0;            // an element of a flushed group
+};
+
+/// An ott cache of some policy, as a model on device D sees it.
+template <class D>
+class kv_cache {
+ public:
+  using operand = typename D::operand;
+  virtual ~kv_cache() = default;
+
+  virtual int group() const = 0;
+  virtual int residual() const = 0;
+  virtual std::int64_t open() = 0;
+  virtual void close(std::int64_t seq) = 0;
+  virtual int length(std::int64_t seq) const = 0;
+
+  /// The sequences of the next step; for every layer, then, append and attend.
+  virtual void begin(std::vector<sequence_rows> const& rows) = 0;
+  virtual void append(int layer, ott::half const* k, ott::half const* v) = 0;
+  virtual void attend(int layer, operand const* q, operand* out) = 0;
+
+  virtual kv_bytes bytes() const = 0;
+};
+
+/// A policy of this build by its name.
+template <class D>
+struct kv_instance {
+  std::string policy;
+  int head_dim;
+  std::unique_ptr<kv_cache<D>> (*make)(D& device, kv_request const& request);
+};
+
+/// Every policy of this build.
+template <class D>
+std::vector<kv_instance<D>> const& kv_instances();
+
+}  // namespace llama

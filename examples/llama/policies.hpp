@@ -1,0 +1,30 @@
+#pragma once
+
+#include <ott/policy/cache_policy.hpp>
+
+// Families of policies that the build names: CMakeLists.txt makes one struct a name of its list.
+namespace llama {
+
+using dense = ott::dense_policy;
+using kivi = ott::kivi_policy;
+using ott_paper = ott::paper_policy;
+using rotated = ott::rotated_policy;
+
+/// The parts of `rotated`, one by one.
+struct hadamard_k : ott::paper_policy {
+  using key_rotation = ott::hadamard;
+};
+struct hadamard_kv : hadamard_k {
+  using value_rotation = ott::hadamard;
+};
+struct normed : hadamard_kv {
+  using key_factor = ott::token_norm;
+};
+struct normed_ls : normed {
+  using value_fit = ott::least_squares;
+};
+struct normed_fit : normed_ls {
+  using key_fit = ott::high_norm<8>;
+};
+
+}  // namespace llama

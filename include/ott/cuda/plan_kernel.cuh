@@ -1,0 +1,129 @@
+#pragma once
+
+#include <cstdint>
+
+#include <ott/cuda/attend_args.hpp>
+#include <ott/cuda/rotate_rows.cuh>
+#include <ott/cuda/split_plan.hpp>
+
+namespace ott {
+
+inline constexpr int plan_threads = 256;
+inline constexpr int plan_rows = 16;  // rows that a block rotates at a time
+
+namespace detail {
+
+/// What sequences take of the plan's arrays.
+struct plan_share {
+  int lines = 0;
+  int work = 0;
+
+  __device__ friend plan_share operator+(plan_share a, plan_share b) {
+    return {a.lines + b.lines, a.work + b.work};
+  }
+};
+
+/// The cut of one sequence, and what it takes. Not split: all groups are one run.
+template <class P>
+__device__ plan_share cut(attend_args<P> const& args, int sequence, int tile_rows, bool split,
+                          std::int32_t& run) {
+  int const rows = args.batch.row_begin[sequence + 1] - args.batch.row_begin[sequence];
+  int const per_kv = args.q_per_kv();
+  run = 1;
+  if (!split_rule<P>::few(rows, per_kv)) return {};
+  int const num_groups = args.layer.sequence(args.batch.slot[sequence], 0).state->num_groups;
+  run = split ? split_rule<P>::run(num_groups, rows) : max(num_groups, 1);
+  int const splits = split_rule<P>::group_splits(num_groups, run);
+  return {rows * (splits + split_rule<P>::exact_splits),
+          ceil_div(rows * per_kv, tile_rows) * splits};
+}
+
+/// Sums of what is before each thread's share; [plan_threads] is the total.
+__device__ inline void scan_shares(plan_share (&before)[plan_threads + 1], plan_share own) {
+  int const thread = static_cast<int>(threadIdx.x);
+  __syncthreads();
+  before[thread + 1] = own;
+  if (thread == 0) before[0] = {};
+  __syncthreads();
+  for (int reach = 1; reach < plan_threads; reach *= 2) {
+    plan_share const other = thread >= reach ? before[thread + 1 - reach] : plan_share{};
+    __syncthreads();
+    before[thread + 1] = before[thread + 1] + other;
+    __syncthreads();
+  }
+}
+
+/// Deals lines and work to the sequences, by one block. Where the lines would not fit, none is split.
+template <class P>
+__device__ void make_plan(attend_args<P> const& args, split_plan const& plan, int tile_rows) {
+  __shared__ plan_share before[plan_threads + 1];
+  int const thread = static_cast<int>(threadIdx.x);
+  int const each = ceil_div(args.batch.count, plan_threads);
+  int const begin = min(thread * each, args.batch.count);
+  int const end = min(begin + each, args.batch.count);
+  bool split = true;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    plan_share own;
+    std::int32_t run;
+    for (int i = begin; i < end; ++i) own = own + cut(args, i, tile_rows, split, run);
+    scan_shares(before, own);
+    if (before[plan_threads].lines <= plan.capacity) break;
+    split = false;
+  }
+  plan_share at = before[thread];
+  for (int i = begin; i < end; ++i) {
+    plan.line_begin[i] = at.lines;
+    plan.work_begin[i] = at.work;
+    at = at + cut(args, i, tile_rows, split, plan.run[i]);
+  }
+  if (thread == 0) {
+    plan.line_begin[args.batch.count] = before[plan_threads].lines;
+    plan.work_begin[args.batch.count] = before[plan_threads].work;
+  }
+}
+
+/// Rotates the queries of one KV head of one sequence with few rows.
+template <class P>
+__device__ void rotate_queries(attend_args<P> const& args, split_plan const& plan, int sequence,
+                               int kv_head) {
+  __shared__ float rows[plan_rows * P::head_dim];
+  int const first = args.batch.row_begin[sequence];
+  int const num_rows = args.batch.row_begin[sequence + 1] - first;
+  int const per_kv = args.q_per_kv();
+  if (!split_rule<P>::few(num_rows, per_kv)) return;
+  for (int tile = 0; tile < num_rows * per_kv; tile += plan_rows) {
+    int const count = min(plan_rows, num_rows * per_kv - tile);
+    auto const row_of = [&](int r) { return first + (tile + r) / per_kv; };
+    auto const head_of = [&](int r) { return kv_head * per_kv + (tile + r) % per_kv; };
+    __syncthreads();
+    for (int i = static_cast<int>(threadIdx.x); i < count * P::head_dim; i += blockDim.x) {
+      int const r = i / P::head_dim;
+      rows[i] = args.q.load(row_of(r), head_of(r), i % P::head_dim);
+    }
+    __syncthreads();
+    rotate_rows<typename P::key_rotation, P::head_dim>(rows, count, P::head_dim);
+    for (int i = static_cast<int>(threadIdx.x); i < count * P::head_dim; i += blockDim.x) {
+      int const r = i / P::head_dim;
+      std::int64_t const line = std::int64_t{row_of(r)} * args.num_q_heads + head_of(r);
+      plan.rotated[line * P::head_dim + i % P::head_dim] = rows[i];
+    }
+  }
+}
+
+}  // namespace detail
+
+/// Block 0 makes the plan; the others rotate queries where the policy rotates keys.
+/// shape    grid: 1 + (P rotates keys ? sequences x KV heads : 0); tile_rows: of the group kernel
+template <class P>
+__global__ void __launch_bounds__(plan_threads)
+    plan_kernel(attend_args<P> args, split_plan plan, int tile_rows) {
+  if (blockIdx.x == 0) {
+    detail::make_plan(args, plan, tile_rows);
+  } else if constexpr (!P::key_rotation::identity) {
+    int const work = static_cast<int>(blockIdx.x) - 1;
+    detail::rotate_queries(args, plan, work / args.layer.num_kv_heads,
+                           work % args.layer.num_kv_heads);
+  }
+}
+
+}  // namespace ott

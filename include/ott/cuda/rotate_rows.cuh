@@ -1,0 +1,40 @@
+#pragma once
+
+#include <concepts>
+
+#include <ott/policy/rotation.hpp>
+
+namespace ott {
+
+/// Rotates rows in shared memory, in place.
+/// shape    rows: [count][length], length >= D
+/// requires every thread of the block calls, after a barrier; ends with one
+template <class Rotation, int D>
+__device__ void rotate_rows(float* rows, int count, int length) {
+  int const thread = static_cast<int>(threadIdx.x);
+  int const threads = static_cast<int>(blockDim.x);
+  if constexpr (std::same_as<Rotation, hadamard>) {  // the same sums, a pair a thread
+    constexpr int half_row = D / 2;
+    for (int span = 1; span < hadamard::block<D>; span *= 2) {
+      for (int i = thread; i < count * half_row; i += threads) {
+        int const pair = i % half_row;
+        float* const low = rows + i / half_row * length + (pair / span) * 2 * span + pair % span;
+        float const a = low[0];
+        float const b = low[span];
+        low[0] = a + b;
+        low[span] = a - b;
+      }
+      __syncthreads();
+    }
+    constexpr float normal = hadamard::factor<D>;
+    for (int i = thread; i < count * D; i += threads) rows[i / D * length + i % D] *= normal;
+    __syncthreads();
+  } else if constexpr (!Rotation::identity) {
+    for (int row = thread; row < count; row += threads) {
+      Rotation::template apply<D>(rows + row * length);
+    }
+    __syncthreads();
+  }
+}
+
+}  // namespace ott

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <ott/core/bits.hpp>
+#include <ott/core/macros.hpp>
+#include <ott/layout/batch_view.hpp>
+#include <ott/layout/layer_view.hpp>
+#include <ott/policy/cache_policy.hpp>
+
+// How attention of few query rows is cut into splits, and where each leaves its partial result. A
+// sequence with many rows is not cut: its tiles of rows fill the device, and need no workspace.
+namespace ott {
+
+/// The cut of one sequence: it follows from the sequence alone, so that results do too.
+template <class P>
+struct split_rule {
+  static constexpr int most_rows = 32;    // query rows times query heads a KV head; more is "many"
+  static constexpr int least_groups = 8;  // of one split
+  static constexpr int most_splits = 128; // of one query row
+  static constexpr int exact_tokens = 256;
+  static constexpr int exact_splits =
+      ceil_div(window_capacity<P> + traced_capacity<P>, exact_tokens);
+
+  OTT_HD static constexpr bool few(int rows, int q_per_kv) {
+    return rows == 1 || (rows > 1 && rows * q_per_kv <= most_rows);
+  }
+  /// Groups of one split: split s has the groups [s * run, s * run + run).
+  OTT_HD static constexpr int run(int num_groups, int rows) {
+    int const even = ceil_div(num_groups * rows, most_splits);
+    return even > least_groups ? even : least_groups;
+  }
+  OTT_HD static constexpr int group_splits(int num_groups, int run) {
+    return ceil_div(num_groups, run);
+  }
+  /// Most lines (below, but for the query heads) that calls of this size need.
+  static constexpr std::size_t most_lines(std::size_t rows, std::size_t num_groups) {
+    std::size_t const by_groups = num_groups * most_rows / least_groups;
+    std::size_t const by_rows = rows * most_splits;
+    return rows * (1 + exact_splits) + (by_groups < by_rows ? by_groups : by_rows);
+  }
+};
+
+/// What one launch decides on the device for the following ones; all arrays in the workspace.
+/// A line is the partial result of one split for one query row and query head: [D] floats, not yet
+/// divided by the sum, and {maximum in units of log2, sum}. Groups' lines are in the rotated space.
+/// shape    line_begin: [count + 1], in units of num_q_heads lines; work_begin: [count + 1]: row tiles
+///          times group splits; run: [count], groups a split. Sequences with many rows have none.
+///          Splits 0 .. group_splits - 1 are of groups, the exact_splits after them of exact rows.
+struct split_plan {
+  std::int32_t* line_begin;
+  std::int32_t* work_begin;
+  std::int32_t* run;
+  float* rotated;  // [rows][q_heads][D]: queries as groups want them; null where P does not rotate keys
+  float* out;      // [line][D]
+  float* state;    // [line][2]
+  std::int64_t capacity;  // of line_begin[count]
+  int num_q_heads;
+
+  OTT_HD constexpr std::int64_t line(int sequence, int rows, int split, int row, int q_head) const {
+    return (std::int64_t{line_begin[sequence]} + std::int64_t{split} * rows + row) * num_q_heads +
+           q_head;
+  }
+};
+
+/// One piece of work on groups: a tile of rows of one KV head of one sequence, and a run of groups.
+/// Row t of the tile is query row (first_row + t) / q_per_kv of the sequence and query head
+/// kv_head * q_per_kv + (first_row + t) % q_per_kv.
+struct split_item {
+  int sequence;
+  int kv_head;
+  int split;
+  int rows;         // query rows of the sequence
+  int first_row;    // of the tile
+  int tile_rows;    // in use
+  int first_group;
+  int last_group;   // one past
+};
+
+/// The `work`-th piece of 0 .. work_begin[count] * num_kv_heads - 1, for tiles of TileRows rows.
+template <class P, int TileRows>
+OTT_HD constexpr split_item find_split(split_plan const& plan, layer_view<P> const& layer,
+                                       batch_view const& batch, int work) {
+  int const unit = work / layer.num_kv_heads;
+  int low = 0;
+  int high = batch.count;  // work_begin[low] <= unit < work_begin[high]
+  while (high - low > 1) {
+    int const middle = (low + high) / 2;
+    (plan.work_begin[middle] <= unit ? low : high) = middle;
+  }
+  int const kv_head = work % layer.num_kv_heads;
+  int const num_groups = layer.sequence(batch.slot[low], kv_head).state->num_groups;
+  int const run = plan.run[low];
+  int const splits = split_rule<P>::group_splits(num_groups, run);
+  int const rest = unit - plan.work_begin[low];
+  int const split = rest % splits;
+  int const rows = batch.row_begin[low + 1] - batch.row_begin[low];
+  int const first_row = rest / splits * TileRows;
+  int const left = rows * (plan.num_q_heads / layer.num_kv_heads) - first_row;
+  int const last = (split + 1) * run;
+  return {low,       kv_head,     split,
+          rows,      first_row,   left < TileRows ? left : TileRows,
+          split * run, last < num_groups ? last : num_groups};
+}
+
+/// Places the plan's arrays in a workspace.
+template <class P>
+struct split_workspace {
+  static constexpr std::size_t line_bytes = (P::head_dim + 2) * sizeof(float);
+
+  static constexpr std::size_t ints(std::size_t rows) {
+    return round_up(3 * (rows + 1) * sizeof(std::int32_t), std::size_t{128});
+  }
+  static constexpr std::size_t queries(std::size_t rows, std::size_t q_heads) {
+    return P::key_rotation::identity ? 0 : rows * q_heads * P::head_dim * sizeof(float);
+  }
+  static constexpr std::size_t bytes(std::size_t rows, std::size_t q_heads, std::size_t lines) {
+    return ints(rows) + queries(rows, q_heads) + lines * q_heads * line_bytes + 128;
+  }
+
+  /// requires bytes(rows, q_heads, least lines) <= size; memory 128-aligned
+  static split_plan place(void* memory, std::size_t size, int rows, int q_heads) {
+    auto const num_rows = static_cast<std::size_t>(rows);
+    auto const heads = static_cast<std::size_t>(q_heads);
+    auto* const base = static_cast<unsigned char*>(memory);
+    std::size_t const head_bytes = ints(num_rows) + queries(num_rows, heads);
+    std::size_t const capacity = (size - head_bytes) / (heads * line_bytes);
+    auto* const numbers = reinterpret_cast<std::int32_t*>(base);
+    auto* const floats = reinterpret_cast<float*>(base + ints(num_rows));
+    float* const out = reinterpret_cast<float*>(base + head_bytes);
+    return {numbers,
+            numbers + (num_rows + 1),
+            numbers + 2 * (num_rows + 1),
+            P::key_rotation::identity ? nullptr : floats,
+            out,
+            out + capacity * heads * P::head_dim,
+            static_cast<std::int64_t>(capacity),
+            q_heads};
+  }
+};
+
+}  // namespace ott

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <ott/core/bits.hpp>
+#include <ott/core/macros.hpp>
+#include <ott/cuda/group_shape.hpp>
+#include <ott/cuda/query_record.hpp>
+
+namespace ott {
+
+/// How the integer attention over groups fills a multiprocessor; changes speed and never results, but
+/// for `warps`, which share a split's groups among them.
+struct group_tuning {
+  int warps = 4;   // of one block
+  int blocks = 3;  // resident on a multiprocessor
+  int stages = 3;  // half-blocks a warp's ring holds
+};
+
+/// Bytes of one block's shared memory but for the batch's prefix.
+template <class P, int Sets>
+OTT_HD constexpr int group_shared_bytes(group_tuning t) {
+  using shape = group_shape<P>;
+  int const ring = t.warps * t.stages * shape::stage_bytes;
+  int const exchange = t.warps * 4 * Sets * (P::head_dim + 4 + 2) * 4;
+  return ring + int{sizeof(query_record<P, Sets>)} + round_up(exchange, 128);
+}
+
+/// The default: as many blocks as registers and shared memory let live, then a deeper ring.
+/// source   bench/micro/bare_loop.cu on an H200; docs/performance.md
+template <class P, int Sets>
+struct default_group_tuning {
+  static constexpr int shared_bytes = 228 * 1024;  // of a multiprocessor (sm_90)
+  static constexpr int reserve = 1024 + 1024;      // the runtime's own and a batch of 255 a block
+
+  OTT_HD static constexpr int most_blocks() {
+    using shape = group_shape<P>;
+    int const live = Sets * (shape::lane_tokens + shape::lane_channels + 2 * shape::channel_steps);
+    return live <= 32 ? 4 : live <= 80 ? 3 : live <= 128 ? 2 : 1;
+  }
+  OTT_HD static constexpr group_tuning get() {
+    group_tuning best{4, 0, 0};
+    for (int stages = 3; stages >= 2; --stages) {
+      int const bytes = group_shared_bytes<P, Sets>({4, 1, stages}) + reserve;
+      int const room = shared_bytes / bytes;
+      int const blocks = room < most_blocks() ? room : most_blocks();
+      if (blocks > best.blocks) best = {4, blocks, stages};
+    }
+    while (best.blocks == 0 && best.warps > 1) {  // one block of fewer warps
+      best.warps /= 2;
+      if (group_shared_bytes<P, Sets>({best.warps, 1, 2}) + reserve <= shared_bytes) {
+        best.blocks = 1, best.stages = 2;
+      }
+    }
+    return best;
+  }
+};
+
+}  // namespace ott

@@ -1,0 +1,5 @@
+#pragma once
+
+#include <ott/cuda/backend.cuh>
+
+// The device lane in one header. One .cu a policy: `template struct ott::cuda_backend<my_policy>;`.
