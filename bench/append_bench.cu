@@ -9,8 +9,8 @@
 namespace ott_bench {
 namespace {
 
-constexpr int num_layers = 16;     // appended to in each replay: one decode step of a small model
-constexpr int num_cycles = 3;      // of P::group steps, in which every sequence flushes once
+constexpr int num_layers = 16;  // appended to in each replay: one decode step of a small model
+constexpr int num_cycles = 3;   // of P::group steps, in which every sequence flushes once
 constexpr int first_length = 1024;
 
 /// What one step reads and writes on average, or in the step where all sequences flush.
@@ -18,8 +18,7 @@ template <class P>
 double step_bytes(append_steps const& s, bool all_flush) {
   double const heads = static_cast<double>(s.sequences) * s.kv_heads;
   double const flushes = all_flush ? heads : heads / P::group;
-  return heads * 2.0 * row_bytes<P>() +
-         flushes * (P::group * row_bytes<P>() + group_bytes<P>());
+  return heads * 2.0 * row_bytes<P>() + flushes * (P::group * row_bytes<P>() + group_bytes<P>());
 }
 
 double mean(std::vector<double> const& us) {
@@ -121,8 +120,7 @@ void append_row(benchmark::State& state, std::string const& group, append_steps 
 
 template <class P>
 void add(append_steps const& s) {
-  std::string const group =
-      std::string("append/") + s.name + "/h" + std::to_string(s.kv_heads);
+  std::string const group = std::string("append/") + s.name + "/h" + std::to_string(s.kv_heads);
   add_row(group + "/" + policy_name<P>,
           [=](benchmark::State& state) { append_row<P>(state, group, s); });
 }

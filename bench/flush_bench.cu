@@ -83,8 +83,7 @@ double ingest_bytes(ingest const& s) {
   int const groups = ott::groups_after<P>(0, length);
   double const window = std::min(s.tokens, length - groups * P::group);
   double const read = (groups * P::group - s.before > 0 ? s.before : 0) + s.tokens;
-  return s.sequences * s.kv_heads *
-         ((read + window) * row_bytes<P>() + groups * group_bytes<P>());
+  return s.sequences * s.kv_heads * ((read + window) * row_bytes<P>() + groups * group_bytes<P>());
 }
 
 template <class P>
@@ -133,8 +132,7 @@ void flush_row(benchmark::State& state, std::string const& group, ingest const& 
 
 template <class P>
 void add(ingest const& s) {
-  std::string const group =
-      std::string("flush/") + s.name + "/h" + std::to_string(s.kv_heads);
+  std::string const group = std::string("flush/") + s.name + "/h" + std::to_string(s.kv_heads);
   add_row(group + "/" + policy_name<P>,
           [=](benchmark::State& state) { flush_row<P>(state, group, s); });
 }

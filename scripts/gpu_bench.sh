@@ -2,7 +2,7 @@
 # All benchmarks on a GPU machine that has neither Google Benchmark nor our compiler.
 #
 #   scripts/gpu_bench.sh build [VERB...]   here: programs and libbenchmark into build/gpu/bench
-#   scripts/gpu_bench.sh run [VERB...]     there: runs them; JSON, logs and clocks into $OUT
+#   scripts/gpu_bench.sh run [VERB...]     there: runs them; JSON, log, clocks and table into $OUT
 #   scripts/gpu_bench.sh peers             there: torch's fp16 attention at the same shapes
 #
 # VERBs: decode append flush prefill; default all. OTT_BENCH_FILTER: a regular expression of rows.
@@ -16,16 +16,18 @@ verbs=("$@")
 [ ${#verbs[@]} -eq 0 ] && verbs=(decode append flush prefill)
 
 # One nvcc at a time where several share the machine (OTT_NVCC_LOCK names a lock file), and only
-# what is older than a header or its own source.
+# what is older than something it includes.
 compile() {
-  local source=$1 object=$2
-  if [ -e "$object" ] && [ -z "$(find include bench "$source" -newer "$object" \
-      \( -name '*.hpp' -o -name '*.cuh' -o -path "$source" \) -print -quit)" ]; then
-    return 0
+  local source=$1 object=$2 newer=yes
+  if [ -e "$object" ] && [ -e "$object".d ]; then
+    # the .d file: target, then our own headers; those of the system do not change
+    newer=$(tr -s ' \\\n' '\n' <"$object".d | grep -E '^(bench|include)/' |
+      xargs -r -I{} find {} -newer "$object" 2>&1)
   fi
+  [ -z "$newer" ] && return 0
   echo "gpu_bench: $source"
-  "${lock[@]}" "${CUDACXX:-nvcc}" -O3 -std=c++20 -arch="${OTT_GPU_ARCH:-sm_90}" -I include -I bench \
-    -diag-suppress 554 -c "$source" -o "$object"
+  "${lock[@]}" "${CUDACXX:-nvcc}" -O3 -std=c++20 -arch="${OTT_GPU_ARCH:-sm_90}" -I include \
+    -I bench -diag-suppress 554,179 -MD -MF "$object".d -c "$source" -o "$object"
 }
 
 build() {
@@ -49,23 +51,25 @@ build() {
   ls -l $folder
 }
 
+# At most eight files come back from a device machine: four results, log, table, clocks, peers.
 run() {
   local out=${OUT:-build/gpu/results} verb status=0
+  chmod +x $folder/*_bench
   mkdir -p "$out"
-  nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem,power.draw --format=csv \
-    >"$out"/device.csv || true
-  nvidia-smi --query-gpu=timestamp,clocks.sm,clocks.mem,power.draw --format=csv,noheader -lms 500 \
-    >"$out"/clocks.csv 2>/dev/null &
+  nvidia-smi --query-gpu=timestamp,name,driver_version,clocks.sm,clocks.mem,power.draw \
+    --format=csv -lms 500 >"$out"/clocks.csv 2>/dev/null &
   local watcher=$!
+  : >"$out"/log.txt
   for verb in "${verbs[@]}"; do
     timeout "${OTT_BENCH_SECONDS:-120}" $folder/"$verb"_bench \
       --benchmark_filter="${OTT_BENCH_FILTER:-.}" \
       --benchmark_out="$out/$verb.json" --benchmark_out_format=json 2>&1 |
-      tee "$out/$verb.txt" || status=1
+      tee -a "$out"/log.txt || status=1
   done
   kill "$watcher" 2>/dev/null || true
-  # The reply shows the end of the output: the table, without plots.
-  python3 scripts/plot_bench.py --table "$out"/*.json | tee "$out"/table.md || status=1
+  # Last, as the end of the output is what a reply shows.
+  (cd "$out" && python3 "$OLDPWD"/scripts/plot_bench.py --table $(ls ./*.json)) |
+    tee "$out"/table.md || status=1
   return $status
 }
 

@@ -53,16 +53,15 @@ __global__ void __launch_bounds__(Warps * 32, Ctas)
                          : nullptr;
   };
   std::uint8_t const* next = block(first);
-  ring.fetch_key(next);
-  ring.fetch_value(next);
+  ring.begin(next);
+  std::uint8_t const* now = next;
   next = block(first + stride);
   ott::group_accumulator<P, Sets> sums;
   for (int group = first; group < count; group += stride) {
     std::uint8_t const* const after = block(group + 2 * stride);
-    ring.fetch_key(next);
-    ott::score_tile<P, Sets> scores(ring.take(), q, lane);
-    ring.fetch_value(next);
-    sums.add(scores, ring.take(), lane);
+    ott::score_tile<P, Sets> scores(ring.take_key(now, next), q, lane);
+    sums.add(scores, ring.take_value(now, next), lane);
+    now = next;
     next = after;
   }
   sums.finish();
@@ -80,14 +79,13 @@ __global__ void __launch_bounds__(Warps * 32, Ctas)
 template <class P, int Sets>
 ott::query_record<P, Sets> make_record(std::vector<float> const& q) {
   ott::query_record<P, Sets> record;
-  for (int set = 0; set < Sets; ++set) {
-    for (int s = 0; s < record.steps; ++s) {
-      for (int lane = 0; lane < 32; ++lane) {
-        record.write(set, s, lane, [&](int row, int channel) {
-          return channel < P::head_dim ? q[row * P::head_dim + channel] : 0.0f;
-        });
-      }
+  for (int i = 0; i < record.eights; ++i) {
+    float x[8];
+    for (int c = 0; c < 8; ++c) {
+      int const channel = record.channel(i) + c;
+      x[c] = channel < P::head_dim ? q[record.row(i) * P::head_dim + channel] : 0.0f;
     }
+    record.write(i, x);
   }
   return record;
 }

@@ -1,7 +1,7 @@
 // The library's kernel over quantized groups, alone: plan, window and merge are the host's here. Checks
 // ragged batches, masks and soft cap against float64, then times the shapes of docs/performance.md.
 //   nvcc -O3 -std=c++20 -arch=sm_90 -I include bench/micro/group_loop.cu -o build/gpu/group_loop
-//   group_loop [check|time]       exit 1 where a relative Frobenius error is above 5e-3
+//   group_loop [check|time [shape]]   exit 1 where a relative Frobenius error is above 5e-3
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -171,9 +171,12 @@ bool check(char const* name, job const& j) {
   return good;
 }
 
+char const* wanted = "";  // of the shapes' names
+
 /// Median of graph replays over page tables that rotate through more than the L2 cache holds.
 template <class P>
 void time_shape(char const* name, int batch, int tokens, int kv_heads, int per_kv, bool ragged) {
+  if (std::strstr(name, wanted) == nullptr) return;
   std::mt19937 rng(5);
   job j{std::vector<int>(batch, tokens / P::group), std::vector<int>(batch, 1), kv_heads, per_kv};
   if (ragged) {  // lengths 64 : 1 around the same mean
@@ -230,6 +233,7 @@ struct turned : ott::rotated_policy {};
 
 int main(int argc, char** argv) {
   bool good = true;
+  if (argc > 2) wanted = argv[2];
   if (argc < 2 || std::strcmp(argv[1], "check") == 0) {
     std::vector<int> const ragged{3, 0, 41, 9, 1, 70, 17};
     job const plain_job{ragged, {1, 1, 1, 1, 1, 1, 1}, 2, 4};

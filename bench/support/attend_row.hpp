@@ -67,8 +67,8 @@ double attend_error(filled_cache<P> const& f, shape const& s, query_rows<P> cons
         std::int64_t const at =
             (std::int64_t{sequence * s.rows + row} * s.q_heads + kv_head * q_per_kv + i) *
             P::head_dim;
-        queries.push_back({head.state->length - s.rows + row,
-                           download_rows(io.q.data() + at, P::head_dim)});
+        queries.push_back(
+            {head.state->length - s.rows + row, download_rows(io.q.data() + at, P::head_dim)});
         got.push_back(download_rows(io.out.data() + at, P::head_dim));
       }
       if (s.rows == 1) break;

@@ -12,11 +12,11 @@ namespace ott_bench {
 struct shape {
   char const* name;
   int sequences;
-  int tokens;         // of the longest sequence, new rows included
+  int tokens;  // of the longest sequence, new rows included
   int q_heads = 32;
   int kv_heads = 8;
-  int rows = 1;       // query rows a sequence, at its end
-  int shortest = 0;   // lengths spread geometrically from here to `tokens`; 0: all alike
+  int rows = 1;      // query rows a sequence, at its end
+  int shortest = 0;  // lengths spread geometrically from here to `tokens`; 0: all alike
 
   int length(int sequence) const {
     if (shortest == 0 || sequences == 1) return tokens;
@@ -33,12 +33,19 @@ struct shape {
   }
 };
 
-/// One decode step: the shapes of docs/performance.md.
+/// One decode step: the shapes of the performance table.
 inline constexpr shape decode_shapes[] = {
-    {"64x8K", 64, 8192},          {"16x32K", 16, 32768},        {"8x8K", 8, 8192},
-    {"1x32K", 1, 32768},          {"1x128K", 1, 131072},        {"64x4K", 64, 4096},
-    {"16x8K", 16, 8192, 32, 32},  {"8x32K", 8, 32768, 64, 8},   {"32x8K", 32, 8192, 16, 2},
-    {"16x16K", 16, 16384, 28, 4}, {"64xragged", 64, 32768, 32, 8, 1, 512},
+    {"64x8K", 64, 8192},
+    {"16x32K", 16, 32768},
+    {"8x8K", 8, 8192},
+    {"1x32K", 1, 32768},
+    {"1x128K", 1, 131072},
+    {"64x4K", 64, 4096},
+    {"16x8K", 16, 8192, 32, 32},
+    {"8x32K", 8, 32768, 64, 8},
+    {"32x8K", 32, 8192, 16, 2},
+    {"16x16K", 16, 16384, 28, 4},
+    {"64xragged", 64, 32768, 32, 8, 1, 512},
 };
 /// The first shapes are also measured with every other policy.
 inline constexpr int num_core_shapes = 5;
@@ -58,8 +65,8 @@ inline constexpr shape prefill_shapes[] = {
 struct ingest {
   char const* name;
   int sequences;
-  int tokens;       // of the append, a sequence
-  int before = 0;   // tokens that are there already
+  int tokens;      // of the append, a sequence
+  int before = 0;  // tokens that are there already
   int kv_heads = 8;
 };
 

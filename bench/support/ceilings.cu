@@ -60,8 +60,7 @@ unsigned char* ceilings::reserve(std::size_t bytes) {
   if (memory_.bytes() < bytes) {
     memory_ = {};
     memory_ = device_array<unsigned char>(bytes);
-    noise_kernel<<<2048, 256, 0, stream_>>>(reinterpret_cast<uint32_t*>(memory_.data()),
-                                            bytes / 4);
+    noise_kernel<<<2048, 256, 0, stream_>>>(reinterpret_cast<uint32_t*>(memory_.data()), bytes / 4);
     check(cudaGetLastError(), "noise_kernel");
   }
   return memory_.data();
@@ -69,8 +68,7 @@ unsigned char* ceilings::reserve(std::size_t bytes) {
 
 /// The better of a few grids.
 template <class Launch>
-double ceilings::best_of(double bytes, std::map<std::size_t, double>& known,
-                         Launch const& launch) {
+double ceilings::best_of(double bytes, std::map<std::size_t, double>& known, Launch const& launch) {
   std::size_t const n = pieces(bytes);
   auto const found = known.find(n);
   if (found != known.end()) return found->second;

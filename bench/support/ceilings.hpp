@@ -8,8 +8,8 @@
 
 namespace ott_bench {
 
-/// What the memory gives: kernels that do nothing but read or copy with 16-byte accesses, timed like
-/// the rows that are held against them, over the same number of bytes and as many working sets.
+/// What the memory gives: kernels that do nothing but read or copy with 16-byte accesses, timed
+/// like the rows that are held against them: same number of bytes, as many working sets.
 class ceilings {
  public:
   explicit ceilings(cudaStream_t s) : stream_{s} {}

@@ -54,10 +54,11 @@ filled_cache<P> empty_cache(shape const& s, ott::cache_config const& config, cud
   return made;
 }
 
-/// Appends to one layer what brings every sequence to its length, in chunks through the library's own
-/// append.
+/// Appends to one layer what brings every sequence to its length, in chunks, through the
+/// library's own append.
 template <class P>
-void append_to(filled_cache<P>& f, int layer, std::vector<int> const& lengths, cudaStream_t stream) {
+void append_to(filled_cache<P>& f, int layer, std::vector<int> const& lengths,
+               cudaStream_t stream) {
   ott::cache_config const& config = f.cache->config();
   int const heads = config.num_kv_heads;
   int const chunk_rows = 1 << 16;  // of all sequences together: 2 x 128 MB at 8 heads of 128
@@ -89,8 +90,8 @@ void append_to(filled_cache<P>& f, int layer, std::vector<int> const& lengths, c
   }
 }
 
-/// Copies layer 0 to the others on the device: distinct memory, equal values. Pages are common to all
-/// layers, so their tables already fit. The host's count of the other layers' tokens stays 0.
+/// Copies layer 0 to the others on the device: distinct memory, equal values. Pages are common to
+/// all layers, so their tables already fit. The host's count of the other layers' tokens stays 0.
 template <class P>
 void copy_layers(filled_cache<P> const& f, cudaStream_t s) {
   ott::cache_config const& config = f.cache->config();
@@ -103,9 +104,8 @@ void copy_layers(filled_cache<P> const& f, cudaStream_t s) {
   for (int layer = 1; layer < config.num_layers; ++layer) {
     auto const to = f.cache->layer(layer);
     check(cudaMemcpyAsync(to.blocks, from.blocks, blocks, cudaMemcpyDeviceToDevice, s), "copy");
-    check(cudaMemcpy2DAsync(to.heads, pitch, from.heads, pitch,
-                            sizeof(ott::head_state<P>) * heads, f.sequences.size(),
-                            cudaMemcpyDeviceToDevice, s),
+    check(cudaMemcpy2DAsync(to.heads, pitch, from.heads, pitch, sizeof(ott::head_state<P>) * heads,
+                            f.sequences.size(), cudaMemcpyDeviceToDevice, s),
           "copy");
   }
   check(cudaStreamSynchronize(s), "copy");

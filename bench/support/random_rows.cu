@@ -35,8 +35,8 @@ __device__ float element(std::uint32_t seed, std::uint32_t token, std::uint32_t 
   float const scale = 0.3f * outlier * expf(0.7f * normal(hash(seed + 3, column, 2)));
   float const offset = 2.0f * normal(hash(seed + 3, column, 3));
   std::uint32_t const draw = hash(seed + 4, token, head);
-  float const size = draw % 101 == 0 ? 0.02f + 0.06f * static_cast<float>(draw >> 16) * 0x1p-16f
-                                     : 1.0f;
+  float const size =
+      draw % 101 == 0 ? 0.02f + 0.06f * static_cast<float>(draw >> 16) * 0x1p-16f : 1.0f;
   return size * scale * (offset + x);
 }
 

@@ -17,7 +17,7 @@ namespace ott_bench {
 struct bench_context {
   device_stream stream;
   ceilings limits{stream};
-  double read_gbps = 0;   // R: over 1 GiB
+  double read_gbps = 0;  // R: over 1 GiB
   double copy_gbps = 0;
   std::map<std::string, double> dense_us;  // by <verb>/<shape>/<heads>: the fp16 row of this run
 };
@@ -27,13 +27,13 @@ bench_context& context();
 
 /// One row, measured.
 struct row {
-  std::string group;       // <verb>/<shape>/<heads>
+  std::string group;  // <verb>/<shape>/<heads>
   std::string policy;
   timing time;
-  double bytes = 0;        // touched by one call
-  double ceiling_us = 0;   // the ceiling over the same bytes
-  double ceiling_gbps = 0; // and over 1 GiB
-  double error = -1;       // relative; < 0: checked in another way
+  double bytes = 0;         // touched by one call
+  double ceiling_us = 0;    // the ceiling over the same bytes
+  double ceiling_gbps = 0;  // and over 1 GiB
+  double error = -1;        // relative; < 0: checked in another way
   int sets = 1;
 };
 

@@ -8,8 +8,8 @@ namespace ott_bench {
 
 /// Time of one part of a replayed graph, in microseconds.
 struct timing {
-  double us = 0;    // median of the replays
-  double low = 0;   // 10th and 90th percentile
+  double us = 0;   // median of the replays
+  double low = 0;  // 10th and 90th percentile
   double high = 0;
   int replays = 0;
 };
@@ -45,7 +45,7 @@ class graph {
 
 /// How long to measure.
 struct effort {
-  int least = 5;        // replays
+  int least = 5;  // replays
   int most = 100;
   double budget_ms = 150;
 };

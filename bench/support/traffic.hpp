@@ -17,9 +17,9 @@ template <class P>
 constexpr double group_bytes() {
   using keys = ott::key_layout<P>;
   using values = ott::value_layout<P>;
-  double const codes = static_cast<double>(sizeof(typename keys::code_type)) * keys::num_code_items +
-                       static_cast<double>(sizeof(typename values::code_type)) *
-                           values::num_code_items;
+  double const codes =
+      static_cast<double>(sizeof(typename keys::code_type)) * keys::num_code_items +
+      static_cast<double>(sizeof(typename values::code_type)) * values::num_code_items;
   double const params = static_cast<double>(sizeof(typename P::param)) *
                         (keys::num_param_items + values::num_param_items);
   double const factors = P::key_factor::present ? 2.0 * P::group : 0.0;
@@ -49,8 +49,8 @@ std::vector<head_counts> counts_of(filled_cache<P> const& f) {
   std::vector<head_counts> all(f.sequences.size() * heads);
   for (std::size_t slot = 0; slot < f.sequences.size(); ++slot) {
     check(cudaMemcpy2D(all.data() + slot * heads, sizeof(head_counts),
-                       layer.sequence(static_cast<int>(slot), 0).state, record,
-                       sizeof(head_counts), heads, cudaMemcpyDeviceToHost),
+                       layer.sequence(static_cast<int>(slot), 0).state, record, sizeof(head_counts),
+                       heads, cudaMemcpyDeviceToHost),
           "reading head records");
   }
   return all;

@@ -128,6 +128,15 @@ void print_all_sizes(char const* name) {
 }
 
 template <class P>
+void print_lengths(char const* name) {
+  std::printf("| %s | %.3f |", name, ott::footprint<P>::bits_per_element());
+  for (int const tokens : {1024, 4096, 8192, 32768, 131072}) {
+    std::printf(" %.2f |", ott::footprint<P>::bits_per_element_of_sequence(tokens));
+  }
+  std::puts("");
+}
+
+template <class P>
 void print_word(bool key, int word) {
   using plane = typename ott::key_layout<P>::codes::low_plane;
   using value_plane = typename ott::value_layout<P>::codes::low_plane;
@@ -169,4 +178,13 @@ int main() {
       "everything a block holds.\n");
   print_all_sizes<ott::paper_policy>("paper_policy");
   print_all_sizes<ott::rotated_policy>("rotated_policy");
+  std::puts(
+      "### Bits an element of a whole sequence\n\nWindow and pools counted, by the number of "
+      "tokens; `head_dim` 128.\n");
+  std::puts("| policy | codes, parameters, factors | 1K | 4K | 8K | 32K | 128K |");
+  std::puts("|---|---|---|---|---|---|---|");
+  print_lengths<ott::paper_policy>("paper_policy");
+  print_lengths<ott::rotated_policy>("rotated_policy");
+  print_lengths<ott::kivi_policy>("kivi_policy");
+  print_lengths<ott::dense_policy>("dense_policy");
 }

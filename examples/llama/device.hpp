@@ -20,7 +20,7 @@ struct qkv_shape {
   int head_dim;
 };
 
-/// Where a model computes: memory and eight operations, asynchronous in order.
+/// Where a model computes: memory and nine operations, asynchronous in order.
 /// requires D::operand: what matrix products read; D::stream, D::backend<P>: what a cache needs;
 ///          D::array<T>: memory it owns, array(n), data(), size()
 template <class D>
@@ -28,6 +28,7 @@ concept device = requires(D& d, typename D::operand* o, typename D::operand cons
                           float const* f, int const* ids, ott::half* kv, token_score* scores,
                           std::vector<float> host, qkv_shape shape) {
   typename D::stream;
+  { D::captures };  // can a step be recorded and replayed?
   { d.stream_of() };
   { d.operands(std::move(host)) };  // weights to where they are read
   d.upload(ids, std::size_t{}, const_cast<int*>(ids));
@@ -35,7 +36,8 @@ concept device = requires(D& d, typename D::operand* o, typename D::operand cons
   d.embed(ids, w, x, 0, 0);
   d.multiply(w, w, x, 0, 0, 0);
   d.add_norm(x, f, f, 0.0f, o, 0, 0);
-  d.split_heads(f, f, ids, f, shape, o, kv, kv, 0);
+  d.split_heads(f, f, ids, f, shape, o, o, o, 0);
+  d.narrow(w, kv, std::size_t{});
   d.silu_product(f, o, 0, 0);
   d.gather(w, ids, o, 0, 0);
   d.score(f, ids, scores, 0, 0);

@@ -21,6 +21,7 @@ class device_engine final : public engine {
   device_engine(std::unique_ptr<D> device, std::unique_ptr<kv_cache<D>> kv,
                 std::unique_ptr<model<D>> m, kv_request const& shape)
       : device_{std::move(device)}, kv_{std::move(kv)}, model_{std::move(m)}, shape_{shape} {}
+  ~device_engine() override { device_->free(recorded_); }
 
   model_config const& config() const override { return model_->config(); }
   char const* backend() const override { return D::name; }
@@ -54,6 +55,10 @@ class device_engine final : public engine {
     device_->upload(wanted.data(), wanted.size(), model_->wanted());
     kv_->begin(rows);
     num_wanted_ = static_cast<int>(wanted.size());
+    bool const decodes = ids.size() == entries.size() && wanted.size() == ids.size();
+    if constexpr (D::captures) {
+      if (decodes) return replay(static_cast<int>(ids.size()));
+    }
     model_->forward(*kv_, static_cast<int>(ids.size()), num_wanted_);
   }
 
@@ -75,6 +80,23 @@ class device_engine final : public engine {
   }
 
  private:
+  /// A step that only decodes is recorded once for as long as its shape stays.
+  void replay(int rows) {
+    kv_->reserve();
+    std::pair const shape{rows, kv_->most_groups()};
+    if (shape == recorded_shape_) {
+      kv_->advance();
+    } else {
+      recorded_shape_ = {};
+      device_->free(std::exchange(recorded_, {}));
+      device_->begin_capture();
+      model_->forward(*kv_, rows, rows);
+      recorded_ = device_->end_capture();
+      recorded_shape_ = shape;
+    }
+    device_->run(recorded_);
+  }
+
   std::size_t wanted() const { return static_cast<std::size_t>(num_wanted_); }
 
   int checked(int id) const {
@@ -88,6 +110,8 @@ class device_engine final : public engine {
   std::unique_ptr<model<D>> model_;
   kv_request shape_;
   int num_wanted_ = 0;
+  typename D::graph recorded_{};
+  std::pair<int, int> recorded_shape_{};
 };
 
 /// Finds the policy, loads the weights, makes the cache.

@@ -6,6 +6,22 @@
 #include "ott_eval/progress.hpp"
 
 namespace llama {
+
+#if defined(OTT_LLAMA_CUDA)
+bool cuda_ready();
+std::unique_ptr<engine> make_cuda_engine(engine_options const& asked, model_config const& config,
+                                         kv_request const& shape,
+                                         std::function<void()> const& progress);
+constexpr char const* backends = "auto, host, cuda or cuda-bf16";
+#else
+static bool cuda_ready() { return false; }
+static std::unique_ptr<engine> make_cuda_engine(engine_options const& asked, model_config const&,
+                                                kv_request const&, std::function<void()> const&) {
+  throw support::input_error("--backend", "not in this build", asked.backend, "host");
+}
+constexpr char const* backends = "auto or host: this build has no CUDA lane";
+#endif
+
 namespace {
 
 kv_request shape_of(engine_options const& asked, model_config const& config) {
@@ -22,7 +38,8 @@ kv_request shape_of(engine_options const& asked, model_config const& config) {
 
 }  // namespace
 
-std::unique_ptr<engine> make_engine(engine_options const& asked) {
+std::unique_ptr<engine> make_engine(engine_options asked) {
+  if (asked.backend == "auto") asked.backend = cuda_ready() ? "cuda" : "host";
   model_config const config = read_config(asked.folder);
   eval::progress bar{config.num_layers};
   bar.label("loading");
@@ -31,8 +48,10 @@ std::unique_ptr<engine> make_engine(engine_options const& asked) {
   if (asked.backend == "host") {
     return make_device_engine<host_device>(asked, config, shape, progress);
   }
-  throw support::input_error("--backend", "not in this build", support::printable(asked.backend),
-                             "host");
+  if (asked.backend == "cuda" || asked.backend == "cuda-bf16") {
+    return make_cuda_engine(asked, config, shape, progress);
+  }
+  throw support::input_error("--backend", "unknown", support::printable(asked.backend), backends);
 }
 
 std::vector<std::string> policy_names() {

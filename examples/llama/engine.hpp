@@ -22,7 +22,7 @@ struct step_entry {
 struct engine_options {
   std::string folder;
   std::string policy = "rotated-2";
-  std::string backend = "host";
+  std::string backend = "auto";  // host, cuda, cuda-bf16; auto: cuda where there is a GPU
   int max_sequences = 1;
   int max_tokens = 0;    // of one sequence; 0: what the model was trained for
   int max_rows = 128;    // of one step
@@ -57,7 +57,7 @@ class engine {
 };
 
 /// Loads a model. Every refusal is an input_error.
-std::unique_ptr<engine> make_engine(engine_options const& options);
+std::unique_ptr<engine> make_engine(engine_options options);
 
 /// Names of the policies of this build.
 std::vector<std::string> policy_names();

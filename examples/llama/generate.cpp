@@ -21,17 +21,16 @@ struct pace {
   double rate() const { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; }
 };
 
-void check_prompts(engine const& e, generate_options const& asked) {
+void check_prompts(generate_options const& asked, int most) {
   for (std::size_t i = 0; i < asked.prompts.size(); ++i) {
     std::string const where = "prompt " + std::to_string(i + 1);
     auto const tokens = static_cast<std::int64_t>(asked.prompts[i].size());
     if (tokens == 0) throw support::input_error(where, "tokens", "none", "at least one");
-    if (tokens + asked.max_new - 1 <= e.max_tokens()) continue;
-    throw support::input_error(where, "does not fit with " + std::to_string(asked.max_new) +
-                                          " new tokens",
-                               std::to_string(tokens) + " tokens",
-                               "at most " + std::to_string(e.max_tokens() - asked.max_new + 1) +
-                                   " (--max-tokens " + std::to_string(e.max_tokens()) + ")");
+    if (tokens + asked.max_new - 1 <= most) continue;
+    throw support::input_error(where, "does not fit",
+                               std::to_string(tokens) + " tokens and " +
+                                   std::to_string(asked.max_new) + " new ones",
+                               "no more than " + std::to_string(most) + " together");
   }
 }
 
@@ -54,8 +53,8 @@ void generate(engine_options engine_asked, generate_options const& asked) {
   // The cache is as large as these prompts need, unless the user has said how large.
   int const positions = read_config(engine_asked.folder).max_positions;
   if (engine_asked.max_tokens == 0) engine_asked.max_tokens = std::min(longest_of(asked), positions);
+  check_prompts(asked, engine_asked.max_tokens);
   auto const e = make_engine(engine_asked);
-  check_prompts(*e, asked);
 
   std::vector<request> requests;
   for (std::size_t i = 0; i < asked.prompts.size(); ++i) {

@@ -54,8 +54,8 @@ void turn(float* head, std::vector<float> const& cosines, std::vector<float> con
 }  // namespace
 
 void host_device::split_heads(float const* qkv, float const* bias, int const* positions,
-                              float const* frequencies, qkv_shape shape, operand* q, ott::half* k,
-                              ott::half* v, int rows) {
+                              float const* frequencies, qkv_shape shape, operand* q, operand* k,
+                              operand* v, int rows) {
   int const dim = shape.head_dim;
   int const q_width = shape.num_heads * dim;
   int const kv_width = shape.num_kv_heads * dim;
@@ -72,12 +72,9 @@ void host_device::split_heads(float const* qkv, float const* bias, int const* po
       sines[i] = std::sin(angle);
     }
     for (int at = 0; at < q_width + kv_width; at += dim) turn(row.data() + at, cosines, sines);
-    float const* const key = row.data() + q_width;
-    std::copy_n(row.data(), q_width, q + static_cast<std::ptrdiff_t>(r) * q_width);
-    for (int i = 0; i < kv_width; ++i) {
-      *k++ = ott::from_float<ott::half>(key[i]);
-      *v++ = ott::from_float<ott::half>(key[kv_width + i]);
-    }
+    q = std::copy_n(row.data(), q_width, q);
+    k = std::copy_n(row.data() + q_width, kv_width, k);
+    v = std::copy_n(row.data() + q_width + kv_width, kv_width, v);
   }
 }
 

@@ -13,12 +13,15 @@ namespace llama {
 /// The host in fp32: one thread, and whatever the matrix library does.
 struct host_device {
   static constexpr char const* name = "host";
+  static constexpr bool captures = false;
   using operand = float;
   using stream = ott::host_stream;
   template <class P>
   using backend = ott::host_backend<P>;
   template <class T>
   using array = std::vector<T>;
+  using graph = int;  // nothing is ever recorded here
+  void free(graph) {}
 
   stream stream_of() const { return {}; }
   array<operand> operands(std::vector<float> values) { return values; }
@@ -44,11 +47,17 @@ struct host_device {
   void add_norm(float* x, float const* y, float const* weight, float eps, operand* normed,
                 int rows, int width);
 
-  /// Adds the bias where there is one, turns queries and keys by RoPE, stores all three.
+  /// Adds the bias where there is one, turns queries and keys by RoPE, takes all three apart.
   /// shape    qkv: [rows, (num_heads + 2 num_kv_heads) * head_dim]
   void split_heads(float const* qkv, float const* bias, int const* positions,
-                   float const* frequencies, qkv_shape shape, operand* q, ott::half* k,
-                   ott::half* v, int rows);
+                   float const* frequencies, qkv_shape shape, operand* q, operand* k,
+                   operand* v, int rows);
+
+  /// What a cache of another element type is handed.
+  template <ott::scalar T>
+  void narrow(operand const* from, T* to, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) to[i] = ott::from_float<T>(from[i]);
+  }
 
   /// out = silu(gate) * up
   /// shape    gate_up: [rows, 2 * width]

@@ -6,8 +6,6 @@
 #include <string>
 #include <vector>
 
-#include <ott/core/scalar.hpp>
-
 namespace llama {
 
 /// What a cache is asked to hold.
@@ -54,8 +52,14 @@ class kv_cache {
 
   /// The sequences of the next step; for every layer, then, append and attend.
   virtual void begin(std::vector<sequence_rows> const& rows) = 0;
-  virtual void append(int layer, ott::half const* k, ott::half const* v) = 0;
+  virtual void append(int layer, operand const* k, operand const* v) = 0;
   virtual void attend(int layer, operand const* q, operand* out) = 0;
+
+  /// For a step that is recorded once and replayed: pages for the next one; the most groups a
+  /// sequence of it then has; and that it ran without append having been called.
+  virtual void reserve() = 0;
+  virtual int most_groups() const = 0;
+  virtual void advance() = 0;
 
   virtual kv_bytes bytes() const = 0;
 };

@@ -33,7 +33,8 @@ void add_engine_options(CLI::App& command, engine_options& asked) {
                      "Outlier pool by layer, as 0,0,3: the last serves all that follow")
       ->delimiter(',')
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--backend", asked.backend, "Where to compute")->capture_default_str();
+  command.add_option("--backend", asked.backend,
+                     "host, cuda (fp16), cuda-bf16; auto: cuda where there is a GPU")->capture_default_str();
 }
 
 CLI::App* add_generate(CLI::App& app, command_line& asked) {
@@ -75,6 +76,9 @@ CLI::App* add_score(CLI::App& app, command_line& asked) {
   command->add_option("--length", to.length, "Only the first tokens of each; 0: all")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--batch", to.batch, "Sequences at a time")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--chunk", to.chunk, "Tokens of a sequence a step, at most")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--logits", to.logits, "Write the scored rows' logits to this safetensors");

@@ -32,9 +32,9 @@ class model {
         normed_(size(max_rows, config_.hidden)),
         qkv_(size(max_rows, config_.qkv_width())),
         q_(size(max_rows, config_.q_width())),
-        attended_(size(max_rows, config_.q_width())),
         k_(size(max_rows, config_.kv_width())),
         v_(size(max_rows, config_.kv_width())),
+        attended_(size(max_rows, config_.q_width())),
         gate_up_(size(max_rows, 2 * config_.ffn)),
         product_(size(max_rows, config_.ffn)),
         chosen_(size(max_logits, config_.hidden)),
@@ -95,8 +95,7 @@ class model {
   array<float> x_, y_;
   array<operand> normed_;
   array<float> qkv_;
-  array<operand> q_, attended_;
-  array<ott::half> k_, v_;
+  array<operand> q_, k_, v_, attended_;
   array<float> gate_up_;
   array<operand> product_, chosen_;
   array<float> logits_;

@@ -2,7 +2,8 @@
 
 #include "llama/kv_cache.hpp"
 
-#include <map>
+#include <algorithm>
+#include <concepts>
 #include <memory>
 #include <utility>
 
@@ -15,6 +16,7 @@ template <class D, class P>
 class ott_kv_cache final : public kv_cache<D> {
   using operand = typename D::operand;
   using backend = typename D::template backend<P>;
+  using element = typename P::element;
 
  public:
   ott_kv_cache(D& device, kv_request const& asked)
@@ -28,7 +30,9 @@ class ott_kv_cache final : public kv_cache<D> {
                 .max_query_rows = asked.max_rows,
                 .pool_by_layer = asked.pool_by_layer},
                device.stream_of()},
-        batch_{cache_.make_batch(asked.max_sequences)} {}
+        batch_{cache_.make_batch(asked.max_sequences)},
+        k_(std::same_as<element, operand> ? 0 : row_elements(asked)),
+        v_(k_.size()) {}
 
   int group() const override { return P::group; }
   int residual() const override { return P::residual; }
@@ -50,9 +54,19 @@ class ott_kv_cache final : public kv_cache<D> {
     cache_.assign(batch_, entries, device_.stream_of());
   }
 
-  void append(int layer, ott::half const* k, ott::half const* v) override {
-    cache_.append(batch_, layer, rows(k, asked_.num_kv_heads), rows(v, asked_.num_kv_heads),
-                  device_.stream_of());
+  void append(int layer, operand const* k, operand const* v) override {
+    auto const stream = device_.stream_of();
+    if constexpr (std::same_as<element, operand>) {
+      cache_.append(batch_, layer, rows(k, asked_.num_kv_heads), rows(v, asked_.num_kv_heads),
+                    stream);
+    } else {
+      auto const count =
+          static_cast<std::size_t>(batch_.num_rows() * asked_.num_kv_heads * P::head_dim);
+      device_.narrow(k, k_.data(), count);
+      device_.narrow(v, v_.data(), count);
+      cache_.append(batch_, layer, rows<element const>(k_.data(), asked_.num_kv_heads),
+                    rows<element const>(v_.data(), asked_.num_kv_heads), stream);
+    }
   }
 
   void attend(int layer, operand const* q, operand* out) override {
@@ -60,12 +74,22 @@ class ott_kv_cache final : public kv_cache<D> {
                 {.sliding_window = asked_.sliding_window}, device_.stream_of());
   }
 
+  void reserve() override { cache_.reserve(batch_, 1, device_.stream_of()); }
+  void advance() override { cache_.advance(batch_, 1); }
+  int most_groups() const override {
+    int most = 0;
+    for (ott::batch_entry const& entry : batch_.entries()) {
+      most = std::max(most, ott::groups_after<P>(0, cache_.length(entry.seq) + entry.num_rows));
+    }
+    return most;
+  }
+
   kv_bytes bytes() const override {
     kv_bytes sum;
     sum.allocated = cache_.bytes();
     sum.bits = ott::footprint<P>::bits_per_element();
     std::size_t const heads = static_cast<std::size_t>(asked_.num_layers * asked_.num_kv_heads);
-    constexpr std::size_t window = 2 * sizeof(ott::half) * ott::window_capacity<P> * P::head_dim;
+    constexpr std::size_t window = 2 * sizeof(element) * ott::window_capacity<P> * P::head_dim;
     for (ott::seq_id const id : alive_) {
       int const tokens = cache_.length(id);
       auto const groups = static_cast<std::size_t>(ott::groups_after<P>(0, tokens));
@@ -78,6 +102,10 @@ class ott_kv_cache final : public kv_cache<D> {
   }
 
  private:
+  static std::size_t row_elements(kv_request const& asked) {
+    return static_cast<std::size_t>(asked.max_rows * asked.num_kv_heads * P::head_dim);
+  }
+
   template <class T>
   ott::view<T> rows(T* data, int heads) const {
     return ott::dense_view(data, batch_.num_rows(), heads, P::head_dim);
@@ -87,6 +115,7 @@ class ott_kv_cache final : public kv_cache<D> {
   kv_request asked_;
   ott::cache<P, backend> cache_;
   typename ott::cache<P, backend>::batch_type batch_;
+  typename D::template array<element> k_, v_;  // where the model's operands are no elements
   std::vector<ott::seq_id> alive_;
 };
 

@@ -3,12 +3,17 @@
 #include <ott/policy/cache_policy.hpp>
 
 // Families of policies that the build names: CMakeLists.txt makes one struct a name of its list.
-namespace llama {
+namespace llama::family {
 
 using dense = ott::dense_policy;
 using kivi = ott::kivi_policy;
 using ott_paper = ott::paper_policy;
 using rotated = ott::rotated_policy;
+
+/// Nothing rounded at all, to compare an engine with another.
+struct exact : ott::dense_policy {
+  using element = float;
+};
 
 /// The parts of `rotated`, one by one.
 struct hadamard_k : ott::paper_policy {
@@ -27,4 +32,4 @@ struct normed_fit : normed_ls {
   using key_fit = ott::high_norm<8>;
 };
 
-}  // namespace llama
+}  // namespace llama::family

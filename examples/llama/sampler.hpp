@@ -17,6 +17,7 @@ struct sampling {
 class sampler {
  public:
   sampler(sampling const& how, std::uint64_t stream) : how_{how}, random_{how.seed + stream} {}
+  bool greedy() const { return how_.temperature <= 0; }
   int operator()(std::span<float const> logits);
 
  private:

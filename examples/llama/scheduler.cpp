@@ -28,8 +28,20 @@ step_entry scheduler::next(request& one, int budget) {
   return {one.seq, ids, count == left ? std::vector{count - 1} : std::vector<int>{}};
 }
 
-void scheduler::take(request& one, std::span<float const> logits) {
-  one.answer.push_back(one.choose(logits));
+void scheduler::choose(std::vector<request*> const& ready) {
+  if (ready.empty()) return;
+  bool const greedy = std::all_of(ready.begin(), ready.end(),
+                                  [](request const* one) { return one->choose.greedy(); });
+  if (greedy) {  // the argmax comes with a score, and no logits have to travel
+    auto const scores = engine_.score(std::vector<int>(ready.size(), 0));
+    for (std::size_t i = 0; i < ready.size(); ++i) ready[i]->answer.push_back(scores[i].best);
+    return;
+  }
+  auto const logits = engine_.logits();
+  auto const vocab = static_cast<std::size_t>(engine_.config().vocab);
+  for (std::size_t i = 0; i < ready.size(); ++i) {
+    ready[i]->answer.push_back(ready[i]->choose(std::span(logits).subspan(i * vocab, vocab)));
+  }
 }
 
 step_tokens scheduler::step() {
@@ -46,17 +58,16 @@ step_tokens scheduler::step() {
     if (one->reads()) tokens.prompt += static_cast<int>(entries.back().ids.size());
   }
   engine_.step(entries);
-  auto const logits = engine_.logits();
-  auto const vocab = static_cast<std::size_t>(engine_.config().vocab);
-  std::size_t row = 0;
+  std::vector<request*> ready;
   for (std::size_t i = 0; i < entries.size(); ++i) {
     stepped[i]->fed += entries[i].ids.size();
-    if (entries[i].wanted.empty()) continue;
-    take(*stepped[i], std::span(logits).subspan(row++ * vocab, vocab));
-    if (finished(*stepped[i])) {
-      engine_.close(stepped[i]->seq);
-      std::erase(active_, stepped[i]);
-    }
+    if (!entries[i].wanted.empty()) ready.push_back(stepped[i]);
+  }
+  choose(ready);
+  for (request* const one : ready) {
+    if (!finished(*one)) continue;
+    engine_.close(one->seq);
+    std::erase(active_, one);
   }
   return tokens;
 }

@@ -43,7 +43,8 @@ class scheduler {
   void admit();
   bool finished(request const& one) const;
   step_entry next(request& one, int budget);
-  void take(request& one, std::span<float const> logits);
+  /// Chooses a token for each request, whose logits the last step has left in this order.
+  void choose(std::vector<request*> const& ready);
 
   engine& engine_;
   int max_sequences_;

@@ -14,8 +14,6 @@
 namespace llama {
 namespace {
 
-constexpr int max_chunk = 256;  // rows of one sequence a step
-
 struct tally {
   double loss = 0;
   std::int64_t count = 0;
@@ -41,12 +39,13 @@ struct reader {
   std::int64_t seq;
   tally* sums;
   std::vector<int> wanted;
+  std::size_t chunk;
   std::size_t fed = 0;
 
   std::size_t left() const { return text->tokens.size() - 1 - fed; }
 
   step_entry next(engine& e) {
-    auto const most = static_cast<int>(std::min<std::size_t>(left(), max_chunk));
+    auto const most = static_cast<int>(std::min(left(), chunk));
     int const count = e.next_chunk(static_cast<int>(fed), most);
     wanted.clear();
     for (int i = 0; i < count; ++i) {
@@ -58,14 +57,15 @@ struct reader {
 
 class scorer {
  public:
-  scorer(engine& e, bool keeps_logits) : engine_{e}, keeps_logits_{keeps_logits} {}
+  scorer(engine& e, int chunk, bool keeps_logits)
+      : engine_{e}, chunk_{static_cast<std::size_t>(chunk)}, keeps_logits_{keeps_logits} {}
 
   /// Scores some sequences side by side. `done` is told how many tokens a step took.
   template <class Done>
   void run(std::span<token_sequence const> texts, std::span<tally> sums, Done const& done) {
     std::vector<reader> readers;
     for (std::size_t i = 0; i < texts.size(); ++i) {
-      readers.push_back({&texts[i], engine_.open(), &sums[i], {}});
+      readers.push_back({&texts[i], engine_.open(), &sums[i], {}, chunk_});
     }
     while (step(readers, done)) {
     }
@@ -106,6 +106,7 @@ class scorer {
   }
 
   engine& engine_;
+  std::size_t chunk_;
   bool keeps_logits_;
 };
 
@@ -138,10 +139,10 @@ void score(engine_options engine_asked, score_options const& asked) {
   auto const longest = static_cast<int>(texts.front().tokens.size()) - 1;
   engine_asked.max_sequences = std::min(asked.batch, static_cast<int>(texts.size()));
   engine_asked.max_tokens = longest;
-  engine_asked.max_rows = engine_asked.max_sequences * std::min(longest, max_chunk);
+  engine_asked.max_rows = engine_asked.max_sequences * std::min(longest, asked.chunk);
   auto const e = make_engine(engine_asked);
   std::vector<tally> sums(texts.size());
-  scorer work{*e, !asked.logits.empty()};
+  scorer work{*e, asked.chunk, !asked.logits.empty()};
   eval::progress bar{static_cast<std::int64_t>(texts.size()) * longest};
   auto const begin = std::chrono::steady_clock::now();
   auto const seconds = [&] {

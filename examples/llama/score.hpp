@@ -13,6 +13,7 @@ struct score_options {
   int sequences = 0;     // the first so many; 0: all
   int length = 0;        // of each, the first so many tokens; 0: all
   int batch = 1;         // sequences at a time
+  int chunk = 256;       // tokens of a sequence a step, at most; the results are the same
 };
 
 /// Mean loss and accuracy of the scored tokens under streaming semantics.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_command_line.py OTT_EVAL TRACE: options, table, JSON, plot, and what is said of mistakes."""
+"""check_command_line.py OTT_EVAL TRACE: options, table, JSON, plot, and the answers to mistakes."""
 import json
 import os
 import subprocess

@@ -2,7 +2,7 @@
 """Compares two state dumps (docs/formats.md): compare_dumps.py A B [--exact] [--out-tolerance X]
 
 Everything must be the same bytes except
-  out, lse                within --out-tolerance (out: of the largest |out|; lse: absolute)
+  out, lse                within --out-tolerance of the largest |out| or |lse| (of 1, if larger)
   codes at traced tokens  may differ by one code, their params_v by --substitute-tolerance of the
                           range, since the mean of the untraced may be rounded differently.
 --exact allows neither: for dumps of one program, which must not depend on how tokens were cut.
@@ -31,7 +31,7 @@ def marked(tensors, name, array):
 
 def compare_output(name, a, b, tolerance):
     a, b = a.astype(np.float64), b.astype(np.float64)
-    unit = 1.0 if name.endswith("lse") else max(np.abs(b).max(initial=0), 1e-30)
+    unit = max(np.abs(b).max(initial=0), 1.0 if name.endswith("lse") else 1e-30)
     with np.errstate(invalid="ignore"):
         error = np.abs(a - b) / unit
     worst = error.max(initial=0)

@@ -59,7 +59,9 @@ class cache {
   seq_id create(stream s) {
     int const slot = ledger_.free_slot("ott::cache::create");
     backend_.fill(arena_.heads(slot), 0, arena_.slot_bytes(), s);
-    return ledger_.open(slot);
+    seq_id const id = ledger_.open(slot);
+    renew_pages(slot, s);
+    return id;
   }
 
   /// A batch with room for `capacity` sequences; its memory is allocated here and only here.
@@ -167,7 +169,7 @@ class cache {
     int const to = ledger_.free_slot(where);
     backend_.copy(arena_.heads(to), arena_.heads(from), arena_.slot_bytes(), s);
     seq_id const child = ledger_.open_fork(from, to);
-    upload_pages(to, 0, s);
+    renew_pages(to, s);
     return child;
   }
 
@@ -222,6 +224,14 @@ class cache {
       int const length = ledger_.length(entry, layer, "ott::cache") + times * entry.num_rows;
       upload_pages(slot, ledger_.take_pages(slot, length), s);
     }
+  }
+
+  /// Writes the whole page table of a slot's new sequence: none of the old one's pages may stay, or a
+  /// replay beyond what was reserved would write into pages that others hold by now.
+  void renew_pages(int slot, stream s) {
+    backend_.fill(arena_.table(slot, 0), 0xff,
+                  sizeof(page_id) * static_cast<std::size_t>(arena_.max_groups()), s);
+    upload_pages(slot, 0, s);
   }
 
   /// Writes the page table of a sequence from group `first` on; nothing where nothing is new.

@@ -55,7 +55,7 @@ struct snapshot_access {
 
   static auto& ledger_of(Cache& c) { return c.ledger_; }
   static auto& arena_of(Cache& c) { return c.arena_; }
-  static void upload(Cache& c, int slot, typename Cache::stream s) { c.upload_pages(slot, 0, s); }
+  static void upload(Cache& c, int slot, typename Cache::stream s) { c.renew_pages(slot, s); }
 
   static std::size_t num_heads(Cache& c) {
     return static_cast<std::size_t>(c.config().num_layers) *

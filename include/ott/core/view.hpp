@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include <ott/core/macros.hpp>
 
@@ -24,7 +25,9 @@ struct view {
     return row(token, head)[channel];
   }
   /// The same tensor, read-only.
-  OTT_HD constexpr operator view<T const>() const {
+  template <class U>
+    requires(std::is_same_v<U, T const> && !std::is_const_v<T>)
+  OTT_HD constexpr operator view<U>() const {
     return {data, tokens, heads, head_dim, token_stride, head_stride};
   }
   OTT_HD constexpr view slice(int first, int count) const {

@@ -13,7 +13,7 @@ namespace ott {
 enum class scalar_kind : std::int32_t { half, bf16, single };
 
 template <scalar T>
-constexpr scalar_kind kind_of() {
+OTT_HD constexpr scalar_kind kind_of() {
   if constexpr (std::same_as<T, half>) return scalar_kind::half;
   if constexpr (std::same_as<T, bf16>) return scalar_kind::bf16;
   return scalar_kind::single;

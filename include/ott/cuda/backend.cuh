@@ -9,6 +9,8 @@
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/backend.hpp>
 #include <ott/cuda/bulk_append_kernel.cuh>
+#include <ott/cuda/group_kernel.cuh>
+#include <ott/cuda/group_shape.hpp>
 #include <ott/cuda/memory.cuh>
 #include <ott/cuda/merge_kernel.cuh>
 #include <ott/cuda/part_kernel.cuh>
@@ -74,13 +76,17 @@ void attend_few(attend_args<P> const& args, attend_shape<P> const& shape, int ma
          s, args, plan, 16);
 
   using block = typename split_shape<P>::block;
+  constexpr bool integer = has_integer_groups<P>;
   int const tiles = ceil_div(shape.most_rows * args.q_per_kv(), 16);
-  int const most_splits = ceil_div(max_groups, rule::least_groups);
+  int const most_splits = integer ? 0 : ceil_div(max_groups, rule::least_groups);
   std::int64_t const work = count * tiles * heads * (rule::exact_splits + most_splits);
   std::int64_t const blocks = std::int64_t{8} * device_attribute(cudaDevAttrMultiProcessorCount);
-  launch(where, split_kernel<P>,
+  launch(where, split_kernel<P, !integer>,
          {work < blocks ? work : blocks, split_shape<P>::threads, sizeof(block)}, s, args, plan,
-         tiles, true);
+         tiles);
+  if constexpr (integer) {
+    if (max_groups > 0) launch_groups<P>(args, plan, s);
+  }
   launch(where, merge_kernel<P>, {count * shape.most_rows * args.num_q_heads, merge_threads}, s,
          args, plan, shape.most_rows);
 }

@@ -25,8 +25,10 @@ template <class P>
 struct bulk_append {
   static constexpr bool traces = flush_scratch<P>::traces;
   static constexpr int candidates = P::pool < P::group ? P::pool : P::group;
-  /// Is there room for the candidates in front of the marks?
-  static constexpr bool possible = candidates * sizeof(trace_candidate) <= sizeof(key_half<P>);
+  /// Is there room for the candidates where key codes will be?
+  static constexpr bool possible =
+      candidates * sizeof(trace_candidate) <=
+      key_layout<P>::num_code_items * sizeof(typename key_layout<P>::code_type);
   static constexpr int least_rows = 2 * P::group;
 
   /// Groups that one sequence flushes when it appends `rows`, at most.
@@ -40,11 +42,13 @@ struct bulk_append {
 namespace detail {
 
 /// What every block of the four kernels works on: one KV head of one sequence.
+/// requires every thread of the block calls
 template <class P>
 struct append_work {
   sequence_view<P> seq;
   append_plan plan;
   position_rows<P> rows;
+  bool complete;  // no page of the plan is missing
 
   __device__ append_work(layer_view<P> const& layer, batch_view const& batch,
                          view<typename P::element const> k, view<typename P::element const> v,
@@ -55,6 +59,12 @@ struct append_work {
     int const count = batch.row_begin[sequence + 1] - first;
     plan = plan_append(*seq.state, count);
     rows = {seq.state, k.slice(first, count), v.slice(first, count), seq.kv_head, plan.length};
+    bool own = true;
+    for (int group = plan.num_groups + static_cast<int>(threadIdx.x); group < plan.new_groups;
+         group += blockDim.x) {
+      own = own && seq.has_page(group);
+    }
+    complete = __syncthreads_and(own) != 0;  // lengths have been read, too
   }
 };
 
@@ -76,7 +86,7 @@ __global__ void __launch_bounds__(append_threads)
   int const heads = batch.count * layer.num_kv_heads;
   detail::append_work<P> const work(layer, batch, k, v, static_cast<int>(blockIdx.x) % heads);
   int const group = work.plan.num_groups + static_cast<int>(blockIdx.x) / heads;
-  if (group >= work.plan.new_groups || !work.seq.has_page(group)) return;
+  if (group >= work.plan.new_groups || !work.complete) return;
   if (!can_trace(*work.seq.state, layer.pool_capacity)) return;
   block_team const team;
   int const first_pos = group * P::group;
@@ -100,7 +110,7 @@ __global__ void __launch_bounds__(append_threads)
                  view<typename P::element const> v) {
   flush_scratch<P>& scratch = detail::shared_scratch<P>();
   detail::append_work<P> const work(layer, batch, k, v, static_cast<int>(blockIdx.x));
-  if (!has_pages(work.seq, work.plan)) return;
+  if (!work.complete) return;
   head_state<P>& state = *work.seq.state;
   block_team const team;
   for (int group = work.plan.num_groups; group < work.plan.new_groups; ++group) {
@@ -134,7 +144,7 @@ __global__ void __launch_bounds__(append_threads)
   int const heads = batch.count * layer.num_kv_heads;
   detail::append_work<P> const work(layer, batch, k, v, static_cast<int>(blockIdx.x) % heads);
   int const group = work.plan.num_groups + static_cast<int>(blockIdx.x) / heads;
-  if (group >= work.plan.new_groups || !has_pages(work.seq, work.plan)) return;
+  if (group >= work.plan.new_groups || !work.complete) return;
   group_block<P>& block = work.seq.block(group);
   block_team const team;
   int const first_pos = group * P::group;
@@ -159,11 +169,10 @@ __global__ void __launch_bounds__(append_threads)
                   view<typename P::element const> v) {
   detail::append_work<P> const work(layer, batch, k, v, static_cast<int>(blockIdx.x));
   block_team const team;
-  if (!has_pages(work.seq, work.plan)) {
+  if (!work.complete) {
     if (team.rank() == 0) *layer.flag = 1;
     return;
   }
-  team.sync();  // everyone has read the lengths
   head_state<P>& state = *work.seq.state;
   fill_window<P>(team, state, work.plan, work.rows.new_k, work.rows.new_v, work.seq.kv_head);
   if (team.rank() == 0) {

@@ -1,11 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include <ott/cuda/attend_args.hpp>
+#include <ott/cuda/group_exchange.cuh>
 #include <ott/cuda/group_work.cuh>
 #include <ott/cuda/half_ring.cuh>
 #include <ott/cuda/query_record.hpp>
+#include <ott/cuda/query_rows.cuh>
 #include <ott/cuda/runtime.cuh>
 #include <ott/cuda/score_tile.cuh>
 #include <ott/cuda/split_plan.hpp>
@@ -22,161 +25,83 @@
 // rotates keys, plan.rotated; not plan.work_begin.
 namespace ott {
 
-namespace detail {
-
-/// What warps of a block leave for each other when a split ends.
-template <class P, int Sets, int Warps>
-struct group_exchange {
-  static constexpr int rows = 4 * Sets, length = P::head_dim + 4;  // + 4: no bank conflicts
-  float out[Warps][rows][length];
-  float maximum[Warps][rows];
-  float sum[Warps][rows];
-
-  __device__ void put(group_accumulator<P, Sets> const& own, int warp, int lane) {
-    constexpr int channels = group_shape<P>::lane_channels;
-    OTT_UNROLL
-    for (int set = 0; set < Sets; ++set) {
-      int const row = 4 * set + lane % 4;
-      OTT_UNROLL
-      for (int i = 0; i < channels; i += 2) {
-        int const channel = lane / 4 * channels + i;
-        if (channels * 8 != P::head_dim && channel >= P::head_dim) continue;
-        *reinterpret_cast<float2*>(&out[warp][row][channel]) = {own.out[set][i],
-                                                                own.out[set][i + 1]};
-      }
-      if (lane < 4) maximum[warp][row] = own.maximum[set], sum[warp][row] = own.sum[set];
-    }
-  }
-};
-
-/// One tile of rows of a sequence, as a block holds it.
-struct group_tile {
-  int first;       // row of the batch where the sequence begins
-  int rows;        // of the sequence
-  int first_row;   // of the tile
-  int kv_head;
-  int length;      // tokens of the sequence
-};
-
-}  // namespace detail
-
 /// requires Sets == 1 for up to 4 query heads a KV head, else 2; has_integer_groups<P>
 template <class P, int Sets, class Tuning = default_group_tuning<P, Sets>>
 __global__ void __launch_bounds__(32 * Tuning::get().warps, Tuning::get().blocks)
-    group_kernel(attend_args<P> args, split_plan plan) {
+    group_kernel(attend_args<P> const args, split_plan const plan) {
   constexpr group_tuning tuning = Tuning::get();
-  constexpr int tile_rows = 4 * Sets;
+  constexpr int tile_rows = 4 * Sets, threads = 32 * tuning.warps;
   using record = query_record<P, Sets>;
-  using exchange_type = detail::group_exchange<P, Sets, tuning.warps>;
+  using exchange_type = group_exchange<P, Sets, tuning.warps>;
   using ring_type = half_ring<P, tuning.stages>;
-  extern __shared__ __align__(128) unsigned char shared[];
+  using rows_type = query_rows<P, Sets, threads>;
+  extern __shared__ __align__(16) unsigned char shared[];
   auto& query = *reinterpret_cast<record*>(shared);
   auto& exchange = *reinterpret_cast<exchange_type*>(shared + sizeof(record));
-  unsigned char* const rings = shared + sizeof(record) + round_up(int{sizeof(exchange_type)}, 128);
+  unsigned char* const rings = shared + sizeof(record) + sizeof(exchange_type);
   int const thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
+  int const heads = args.layer.num_kv_heads, per_kv = args.q_per_kv();
 
   group_list list(rings + tuning.warps * ring_type::bytes, args.batch.count);
   list.fill<P, tile_rows>(args, plan);
-  int const total = list.begin[list.count];
+  int const total = list[list.count].begin;
   constexpr int quantum = split_rule<P>::least_groups;  // few blocks of equal work beat many unequal
   int const share = ceil_div(total, static_cast<int>(gridDim.x) * quantum) * quantum;
   int const from = static_cast<int>(blockIdx.x) * share;
-  split_cursor<P> cursor(list, from, min(total, from + share));
+  split_cursor<tile_rows> cursor(list, heads, per_kv, from, min(total, from + share));
   if (!cursor.valid()) return;
 
   ring_type ring(rings + warp * ring_type::bytes, lane);
-  block_stream<P, tuning.warps> stream(args, list, cursor, warp);
-  std::uint8_t const* ahead = stream.take(args, list);
-  ring.fetch_key(ahead);
-  ring.fetch_value(ahead);
-  ahead = stream.take(args, list);
+  block_stream<P, tile_rows, tuning.warps> stream(list, heads, per_kv, cursor, warp);
+  std::uint8_t const* now = stream.take(args.layer, list, per_kv);
+  ring.begin(now);
+  std::uint8_t const* ahead = stream.take(args.layer, list, per_kv);
+  rows_type rows;
+  rows.load(args, plan, list, cursor, thread);
+  rows.store(query, thread);
 
-  int const per_kv = args.q_per_kv();
   float const cap = args.options.soft_cap * 1.4426950408889634f;
-  int sequence = -1, unit = -1, lowest = 0, highest = 0, query_pos[Sets];
-  detail::group_tile tile{};
-  for (; cursor.valid(); cursor.next(list)) {
-    if (cursor.sequence != sequence || cursor.unit != unit) {
-      sequence = cursor.sequence, unit = cursor.unit;
-      tile.first = args.batch.row_begin[sequence];
-      tile.rows = args.batch.row_begin[sequence + 1] - tile.first;
-      tile.kv_head = unit % args.layer.num_kv_heads;
-      tile.first_row = unit / args.layer.num_kv_heads * tile_rows;
-      tile.length =
-          args.layer.sequence(args.batch.slot[sequence], tile.kv_head).state->length;
-      float const scale = args.options.scale * 1.4426950408889634f;
-      for (int i = thread; i < Sets * record::steps * 32; i += 32 * tuning.warps) {
-        query.write(i / (record::steps * 32), i / 32 % record::steps, i % 32,
-                    [&](int row, int channel) {
-                      int const at = tile.first_row + row;
-                      if (at >= tile.rows * per_kv || channel >= P::head_dim) return 0.0f;
-                      int const q_row = tile.first + at / per_kv;
-                      int const q_head = tile.kv_head * per_kv + at % per_kv;
-                      if constexpr (P::key_rotation::identity) {
-                        return args.q.load(q_row, q_head, channel) * scale;
-                      } else {
-                        std::int64_t const line = std::int64_t{q_row} * plan.num_q_heads + q_head;
-                        return plan.rotated[line * P::head_dim + channel] * scale;
-                      }
-                    });
-      }
-      lowest = 0x7fffffff, highest = -1;
-      for (int row = 0; row < tile_rows && tile.first_row + row < tile.rows * per_kv; ++row) {
-        int const pos = args.position(tile.first, tile.rows, tile.first_row + row, tile.length);
-        lowest = min(lowest, pos), highest = max(highest, pos);
-      }
-      OTT_UNROLL
-      for (int set = 0; set < Sets; ++set) {
-        int const row = min(tile.first_row + 4 * set + lane % 4, tile.rows * per_kv - 1);
-        query_pos[set] = args.position(tile.first, tile.rows, row, tile.length);
-      }
+  int const window = args.options.sliding_window;
+  seen_positions<Sets> seen;
+  bool fresh = true;
+  while (cursor.valid()) {
+    if (fresh) {
+      seen.find(args, list, cursor, lane);
+      exchange.place(args, list, cursor, thread);
       __syncthreads();
+    }
+    split_cursor<tile_rows> following = cursor;
+    following.next(list, heads, per_kv);
+    fresh = following.valid() && !following.same_tile(cursor);
+    if constexpr (rows_type::early) {
+      if (fresh) rows.load(args, plan, list, following, thread);
     }
     group_accumulator<P, Sets> sums;
     int const last = cursor.last(list);
-    for (int group = cursor.first(list) + warp; group < last; group += tuning.warps) {
-      std::uint8_t const* const after = stream.take(args, list);
-      ring.fetch_key(ahead);
-      score_tile<P, Sets> scores(ring.take(), query, lane);
-      ring.fetch_value(ahead);
-      ahead = after;
+    for (int group = cursor.group + warp; group < last; group += tuning.warps) {
+      std::uint8_t const* const after = stream.take(args.layer, list, per_kv);
+      score_tile<P, Sets> scores(ring.take_key(now, ahead), query, lane);
       if (cap > 0) scores.soften(cap);
-      int const begin = group * P::group, window = args.options.sliding_window;
-      if (begin + P::group - 1 > lowest || (window > 0 && begin <= highest - window)) {
+      int const begin = group * P::group;
+      if (begin + P::group - 1 > seen.lowest || (window > 0 && begin <= seen.highest - window)) {
         scores.hide(lane, [&](int set, int token) {
-          return !sees(args.options, query_pos[set], begin + token);
+          return !sees(args.options, seen.own[set], begin + token);
         });
       }
-      sums.add(scores, ring.take(), lane);
+      sums.add(scores, ring.take_value(now, ahead), lane);
+      now = ahead, ahead = after;
     }
     sums.finish();
     exchange.put(sums, warp, lane);
     __syncthreads();
-    constexpr int quads = P::head_dim / 4;
-    for (int i = thread; i < tile_rows * quads; i += 32 * tuning.warps) {
-      int const row = i / quads, at = tile.first_row + row;
-      if (at >= tile.rows * per_kv) break;
-      float top = exchange.maximum[0][row], sum = 0;
-      OTT_UNROLL
-      for (int w = 1; w < tuning.warps; ++w) top = fmaxf(top, exchange.maximum[w][row]);
-      float4 out{0, 0, 0, 0};
-      OTT_UNROLL
-      for (int w = 0; w < tuning.warps; ++w) {
-        float const weight = arch::exp2(exchange.maximum[w][row] - top);
-        float4 const part = *reinterpret_cast<float4 const*>(&exchange.out[w][row][i % quads * 4]);
-        sum += weight * exchange.sum[w][row];
-        out.x += weight * part.x, out.y += weight * part.y;
-        out.z += weight * part.z, out.w += weight * part.w;
-      }
-      std::int64_t const line = plan.line(sequence, tile.rows, cursor.split, at / per_kv,
-                                          tile.kv_head * per_kv + at % per_kv);
-      *reinterpret_cast<float4*>(plan.out + line * P::head_dim + i % quads * 4) = out;
-      if (i % quads == 0) {
-        *reinterpret_cast<float2*>(plan.state + 2 * line) = {
-            sum > 0 ? top : __int_as_float(0xff800000), sum};
-      }
+    exchange.leave(plan, plan.line_begin[cursor.sequence] + cursor.split * list.rows(cursor.sequence),
+                   thread);
+    if (fresh) {
+      if constexpr (!rows_type::early) rows.load(args, plan, list, following, thread);
+      rows.store(query, thread);
     }
     __syncthreads();
+    cursor = following;
   }
   arch::wait_copies<0>();
 }
@@ -187,11 +112,14 @@ void launch_groups(attend_args<P> const& args, split_plan const& plan, cuda_stre
   auto const start = [&]<int Sets>(std::integral_constant<int, Sets>) {
     constexpr group_tuning tuning = default_group_tuning<P, Sets>::get();
     static_assert(tuning.blocks > 0, "ott: a group of this policy does not fit shared memory");
-    std::size_t const bytes =
-        group_shared_bytes<P, Sets>(tuning) + group_list::bytes(args.batch.count);
-    auto* const kernel = group_kernel<P, Sets>;
-    int const blocks = resident_blocks("ott: group_kernel", kernel, 32 * tuning.warps, bytes);
-    launch("ott: group_kernel", kernel, {blocks, 32 * tuning.warps, bytes}, s, args, plan);
+    int const list = group_list::bytes(args.batch.count);
+    int const bytes = group_shared_bytes<P, Sets>(tuning) + list;
+    int const room = default_group_tuning<P, Sets>::shared_bytes / (bytes + 1024);
+    int const blocks = room < 1 ? 1 : room < tuning.blocks ? room : tuning.blocks;
+    launch("ott: group_kernel", group_kernel<P, Sets>,
+           {std::int64_t{blocks} * device_attribute(cudaDevAttrMultiProcessorCount),
+            32 * tuning.warps, static_cast<std::size_t>(bytes)},
+           s, args, plan);
   };
   if (args.q_per_kv() <= 4) {
     start(std::integral_constant<int, 1>{});

@@ -11,49 +11,61 @@
 // all splits that are as equal in groups as splits allow, so that who works never shows in a result.
 namespace ott {
 
-/// The list of all splits, as one block sees it in shared memory.
-/// shape    begin: [count + 1], groups times units before a sequence; groups, run: [count];
-///          a unit is a tile of TileRows rows of one KV head
+/// One sequence of the batch, as blocks keep it in shared memory.
+struct listed_sequence {
+  int begin;   // place in the list: groups times units of the sequences before
+  int groups;  // 0 where the sequence has many rows
+  int run;     // groups of a split
+  int slot;
+  int length;
+  int first;   // row of the batch
+};
+
+/// The list of all splits: sequence by sequence, tile of rows by tile, KV head by KV head.
+/// shape    items: [count + 1], of which the last holds begin and first alone
 struct group_list {
-  int* begin;
-  int* groups;
-  int* run;
+  listed_sequence* items;
   int count;
 
-  static constexpr int bytes(int count) { return round_up((3 * count + 1) * 4, 128); }
+  static constexpr int bytes(int count) {
+    return round_up((count + 1) * int{sizeof(listed_sequence)}, 128);
+  }
 
-  __device__ group_list(unsigned char* memory, int size)
-      : begin(reinterpret_cast<int*>(memory)),
-        groups(begin + size + 1),
-        run(groups + size),
-        count(size) {}
+  __device__ __forceinline__ group_list(unsigned char* memory, int size)
+      : items(reinterpret_cast<listed_sequence*>(memory)), count(size) {}
+
+  __device__ __forceinline__ listed_sequence const& operator[](int i) const { return items[i]; }
+  __device__ __forceinline__ int rows(int i) const { return items[i + 1].first - items[i].first; }
 
   /// Fills the list. requires every thread of the block calls; ends with a barrier
   template <class P, int TileRows>
-  __device__ void fill(attend_args<P> const& args, split_plan const& plan) {
+  __device__ __forceinline__ void fill(attend_args<P> const& args, split_plan const& plan) {
     int const thread = static_cast<int>(threadIdx.x), threads = static_cast<int>(blockDim.x);
+    int const per_kv = args.q_per_kv();
     for (int i = thread; i < count; i += threads) {
-      int const rows = args.batch.row_begin[i + 1] - args.batch.row_begin[i];
-      int const units =
-          args.layer.num_kv_heads * ceil_div(rows * args.q_per_kv(), TileRows);
-      bool const few = split_rule<P>::few(rows, args.q_per_kv());
-      groups[i] = few ? args.layer.sequence(args.batch.slot[i], 0).state->num_groups : 0;
-      run[i] = few ? plan.run[i] : 1;
-      begin[i + 1] = groups[i] * units;
+      int const first = args.batch.row_begin[i], slot = args.batch.slot[i];
+      int const rows = args.batch.row_begin[i + 1] - first;
+      head_state<P> const& state = *args.layer.sequence(slot, 0).state;
+      int const groups = split_rule<P>::few(rows, per_kv) ? state.num_groups : 0;
+      int const run = groups > 0 ? plan.run[i] : 1;
+      items[i].groups = groups, items[i].run = run, items[i].slot = slot;
+      items[i].length = state.length, items[i].first = first;
+      items[i + 1].begin = groups * args.layer.num_kv_heads * ceil_div(rows * per_kv, TileRows);
     }
-    if (thread == 0) begin[0] = 0;
+    if (thread == 0) items[count].first = args.batch.row_begin[count];
     __syncthreads();
+    if (thread == 0) items[0].begin = 0;
     if (thread < 32) {
       int before = 0;
-      for (int first = 0; first < count; first += 32) {
+      for (int first = 1; first <= count; first += 32) {
         int const i = first + thread;
-        int sum = i < count ? begin[i + 1] : 0;
+        int sum = i <= count ? items[i].begin : 0;
         OTT_UNROLL
         for (int reach = 1; reach < 32; reach *= 2) {
           int const other = __shfl_up_sync(0xffffffffu, sum, reach);
           if (thread >= reach) sum += other;
         }
-        if (i < count) begin[i + 1] = before + sum;
+        if (i <= count) items[i].begin = before + sum;
         before += __shfl_sync(0xffffffffu, sum, 31);
       }
     }
@@ -62,94 +74,98 @@ struct group_list {
 };
 
 /// One split after another, from the first that starts at or after a place of the list.
-template <class P>
+template <int TileRows>
 struct split_cursor {
   int sequence;
-  int unit;
+  int tile;
+  int kv_head;
   int split;
+  int group;  // the split's first
   int start;  // place in the list
   int end;    // splits that start here or later are another block's
 
-  __device__ split_cursor(group_list const& list, int from, int to) : end(to) {
+  __device__ __forceinline__ split_cursor(group_list const& list, int heads, int per_kv, int from,
+                                          int to)
+      : tile(0), kv_head(0), split(0), group(0), start(to), end(to) {
     int low = 0, high = list.count;  // begin[low] <= from < begin[high]
     while (high - low > 1) {
       int const middle = (low + high) / 2;
-      (list.begin[middle] <= from ? low : high) = middle;
+      (list[middle].begin <= from ? low : high) = middle;
     }
-    sequence = low, unit = 0, split = 0, start = to;
+    sequence = low;
     if (from >= to) return;
-    int const rest = from - list.begin[low], size = list.groups[low];
-    unit = rest / size;
-    split = ceil_div(rest % size, list.run[low]);
-    settle(list);
+    listed_sequence const& s = list[low];
+    int const unit = (from - s.begin) / s.groups;
+    int const at = (from - s.begin) % s.groups;
+    kv_head = unit % heads;
+    tile = unit / heads;
+    split = ceil_div(at, s.run);
+    group = split * s.run;
+    start = s.begin + unit * s.groups + min(group, s.groups);
+    if (group >= s.groups) next_unit(list, heads, per_kv);
   }
-  __device__ bool valid() const { return start < end; }
-  __device__ int first(group_list const& list) const { return split * list.run[sequence]; }
-  __device__ int last(group_list const& list) const {
-    return min((split + 1) * list.run[sequence], list.groups[sequence]);
+  __device__ __forceinline__ bool valid() const { return start < end; }
+  /// One past the split's last group.
+  __device__ __forceinline__ int last(group_list const& list) const {
+    return min(group + list[sequence].run, list[sequence].groups);
   }
-  __device__ void next(group_list const& list) {
+  __device__ __forceinline__ bool same_tile(split_cursor const& other) const {
+    return sequence == other.sequence && tile == other.tile && kv_head == other.kv_head;
+  }
+  __device__ __forceinline__ void next(group_list const& list, int heads, int per_kv) {
+    int const first = group;
     ++split;
-    settle(list);
+    group = last(list);
+    start += group - first;
+    if (group >= list[sequence].groups) next_unit(list, heads, per_kv);
   }
 
  private:
-  __device__ void settle(group_list const& list) {
-    if (split * list.run[sequence] >= list.groups[sequence]) {
-      split = 0;
-      ++unit;
-      if (list.begin[sequence] + unit * list.groups[sequence] >= list.begin[sequence + 1]) {
-        unit = 0;
-        do {
-          ++sequence;
-        } while (sequence < list.count && list.begin[sequence] == list.begin[sequence + 1]);
-        if (sequence >= list.count) {
-          start = end;
-          return;
-        }
-      }
-    }
-    start = list.begin[sequence] + unit * list.groups[sequence] + split * list.run[sequence];
+  __device__ __forceinline__ void next_unit(group_list const& list, int heads, int per_kv) {
+    split = 0, group = 0;
+    if (++kv_head < heads) return;
+    kv_head = 0;
+    if (++tile < ceil_div(list.rows(sequence) * per_kv, TileRows)) return;
+    tile = 0;
+    do {
+      ++sequence;
+    } while (sequence < list.count && list[sequence].groups == 0);
   }
 };
 
 /// The blocks that one warp will want, in order: every `Warps`-th group of each split.
-template <class P, int Warps>
+template <class P, int TileRows, int Warps>
 struct block_stream {
-  split_cursor<P> cursor;
+  split_cursor<TileRows> cursor;
   int group;
+  int last;
   int warp;
-  group_block<P> const* blocks;   // of the KV head
-  std::int32_t const* pages;
-  int stride;                     // group blocks a page
 
-  __device__ block_stream(attend_args<P> const& args, group_list const& list,
-                          split_cursor<P> const& first, int warp_id)
-      : cursor(first), warp(warp_id), stride(args.layer.num_kv_heads) {
-    enter(args, list);
-    skip(args, list);
+  __device__ __forceinline__ block_stream(group_list const& list, int heads, int per_kv,
+                                          split_cursor<TileRows> const& first, int warp_id)
+      : cursor(first), group(0), last(0), warp(warp_id) {
+    if (!cursor.valid()) return;
+    group = cursor.group + warp, last = cursor.last(list);
+    skip(list, heads, per_kv);
   }
   /// The next block; null at the end.
-  __device__ std::uint8_t const* take(attend_args<P> const& args, group_list const& list) {
+  __device__ __forceinline__ std::uint8_t const* take(layer_view<P> const& layer,
+                                                      group_list const& list, int per_kv) {
     if (!cursor.valid()) return nullptr;
-    auto const* const block = blocks + std::int64_t{pages[group]} * stride;
+    std::int64_t const row = std::int64_t{list[cursor.sequence].slot} * layer.max_groups;
+    std::int64_t const page = layer.page_table[row + group];
+    auto const* const block = layer.blocks + page * layer.num_kv_heads + cursor.kv_head;
     group += Warps;
-    skip(args, list);
+    skip(list, layer.num_kv_heads, per_kv);
     return reinterpret_cast<std::uint8_t const*>(block);
   }
 
  private:
-  __device__ void enter(attend_args<P> const& args, group_list const& list) {
-    if (!cursor.valid()) return;
-    group = cursor.first(list) + warp;
-    blocks = args.layer.blocks + cursor.unit % args.layer.num_kv_heads;
-    pages = args.layer.page_table +
-            std::int64_t{args.batch.slot[cursor.sequence]} * args.layer.max_groups;
-  }
-  __device__ void skip(attend_args<P> const& args, group_list const& list) {
-    while (cursor.valid() && group >= cursor.last(list)) {
-      cursor.next(list);
-      enter(args, list);
+  __device__ __forceinline__ void skip(group_list const& list, int heads, int per_kv) {
+    while (group >= last) {
+      cursor.next(list, heads, per_kv);
+      if (!cursor.valid()) return;
+      group = cursor.group + warp, last = cursor.last(list);
     }
   }
 };

@@ -8,10 +8,12 @@
 
 namespace ott {
 
-/// A warp's own ring of half-blocks in shared memory: keys, values, keys, values, ... in order.
-/// requires every `take` after as many `fetch`es; all lanes call
+/// A warp's own ring of half-blocks in shared memory: keys, values, keys, values, ... in order, of which
+/// Stages - 1 are under way while one is read.
+/// requires `begin`, then take_key and take_value by turns; all lanes call; a null block is no copy
 template <class P, int Stages>
 struct half_ring {
+  static_assert(Stages == 2 || Stages == 3);
   using shape = group_shape<P>;
   static constexpr int bytes = Stages * shape::stage_bytes;
 
@@ -23,25 +25,43 @@ struct half_ring {
   __device__ __forceinline__ half_ring(std::uint8_t* memory, int lane_id)
       : stages(memory), lane(lane_id) {}
 
-  /// Starts the copy of one half of a block; a null block counts as an empty copy.
-  __device__ __forceinline__ void fetch_key(std::uint8_t const* block) {
-    fetch<shape::key_bytes>(block);
+  /// Starts what can be started of the first block.
+  __device__ __forceinline__ void begin(std::uint8_t const* first) {
+    fetch<shape::key_bytes>(first);
+    if constexpr (Stages == 3) fetch_value(first);
   }
-  __device__ __forceinline__ void fetch_value(std::uint8_t const* block) {
-    fetch<shape::value_bytes>(block == nullptr ? nullptr : block + shape::value_half_at);
+  /// The keys of block `now`; `next` is the one after it.
+  __device__ __forceinline__ std::uint8_t const* take_key(std::uint8_t const* now,
+                                                          std::uint8_t const* next) {
+    if constexpr (Stages == 3) {
+      fetch<shape::key_bytes>(next);
+    } else {
+      fetch_value(now);
+    }
+    return take();
+  }
+  /// The values of block `now`. requires its keys are no longer read
+  __device__ __forceinline__ std::uint8_t const* take_value(std::uint8_t const*,
+                                                            std::uint8_t const* next) {
+    if constexpr (Stages == 3) {
+      fetch_value(next);
+    } else {
+      fetch<shape::key_bytes>(next);
+    }
+    return take();
   }
 
-  /// Waits for the oldest half but those that `Newest` later fetches brought.
-  template <int Newest = Stages - 1>
+ private:
   __device__ __forceinline__ std::uint8_t const* take() {
-    arch::wait_copies<Newest>();
+    arch::wait_copies<Stages - 1>();
     __syncwarp();
     std::uint8_t const* const stage = stages + drain * shape::stage_bytes;
     drain = drain + 1 == Stages ? 0 : drain + 1;
     return stage;
   }
-
- private:
+  __device__ __forceinline__ void fetch_value(std::uint8_t const* block) {
+    fetch<shape::value_bytes>(block == nullptr ? nullptr : block + shape::value_half_at);
+  }
   template <int Bytes>
   __device__ __forceinline__ void fetch(std::uint8_t const* from) {
     __syncwarp();  // every lane has read what the stage held

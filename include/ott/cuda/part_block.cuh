@@ -35,8 +35,9 @@ struct part_block {
       operand::pieces > 1 && !std::same_as<typename P::element, typename operand::type>;
 
   token_tile<P, tile_tokens> tile;
-  operand_rows<P, Rows> queries;
+  query_tile<P, Rows> queries;
   int query_pos[Rows];
+  bool query_rest;  // are the queries more than the operand type holds?
   float warp_maximum[Warps][16];
   float warp_sum[Warps][16];
 
@@ -51,6 +52,7 @@ struct part_block {
                          ? args.position(rows.first, rows.rows, rows.first_row + r, length)
                          : -1;
     }
+    if (threadIdx.x == 0) query_rest = args.q.kind != kind_of<typename operand::type>();
   }
 
   /// Queries into operand rows [first, first + count); `at(row, channel)` gives them.
@@ -105,8 +107,10 @@ struct part_block {
         read_values(tile.values, block, first, count);
         if (count < tile_tokens) tile.values.clear(count);
         __syncthreads();
-        fold_tile(fold, rule, exact_keys<P> ? element_rest : quantized_rest,
-                  exact_values<P> ? element_rest : quantized_rest);
+        fold_tile(fold, rule,
+                  {query_rest || (quantized_rest && !P::key_rotation::identity),
+                   exact_keys<P> ? element_rest : quantized_rest,
+                   exact_values<P> ? element_rest : quantized_rest});
         __syncthreads();
       }
     }
@@ -139,21 +143,20 @@ struct part_block {
       });
       if (count < tile_tokens) tile.values.clear(count);
       __syncthreads();
-      fold_tile(fold, rule, element_rest, element_rest);
+      fold_tile(fold, rule, {query_rest, element_rest, element_rest});
       __syncthreads();
     }
   }
 
  private:
-  __device__ __forceinline__ void fold_tile(row_fold<P>& fold, score_rule const& rule, bool key_rest,
-                                            bool value_rest) {
+  __device__ __forceinline__ void fold_tile(row_fold<P>& fold, score_rule const& rule,
+                                            piece_use use) {
     int const lane = static_cast<int>(threadIdx.x % 32);
     int const warp = static_cast<int>(threadIdx.x / 32);
     int const row = splits_tokens ? 0 : 16 * warp;
     int const token = splits_tokens ? warp_tokens * warp : 0;
     int const pos[2] = {query_pos[row + lane / 4], query_pos[row + lane / 4 + 8]};
-    fold.template add<warp_tokens>(tile, token, queries, row, pos, rule, key_rest, value_rest,
-                                   lane);
+    fold.template add<warp_tokens>(tile, token, queries, row, pos, rule, use, lane);
   }
 };
 

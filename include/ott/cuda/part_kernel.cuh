@@ -88,11 +88,11 @@ struct split_shape {
   using block = part_block<P, 16, warps>;
 };
 
-/// Splits of sequences with few rows: exact rows first, then (with_groups) runs of groups. Leaves lines.
+/// Splits of sequences with few rows: exact rows first, then (WithGroups) runs of groups. Leaves lines.
 /// shape    exact_tiles: 16-row tiles of the longest such sequence
-template <class P>
+template <class P, bool WithGroups>
 __global__ void __launch_bounds__(split_shape<P>::threads)
-    split_kernel(attend_args<P> args, split_plan plan, int exact_tiles, bool with_groups) {
+    split_kernel(attend_args<P> args, split_plan plan, int exact_tiles) {
   using rule_type = split_rule<P>;
   using block_type = typename split_shape<P>::block;
   extern __shared__ __align__(16) unsigned char shared[];
@@ -101,9 +101,9 @@ __global__ void __launch_bounds__(split_shape<P>::threads)
   int const per_kv = args.q_per_kv();
   int const heads = args.layer.num_kv_heads;
   int const num_exact = args.batch.count * exact_tiles * heads * rule_type::exact_splits;
-  int const num_groups = with_groups ? plan.work_begin[args.batch.count] * heads : 0;
+  int const num_groups = WithGroups ? plan.work_begin[args.batch.count] * heads : 0;
   for (int i = static_cast<int>(blockIdx.x); i < num_exact + num_groups; i += gridDim.x) {
-    bool const exact = i < num_exact;
+    bool const exact = !WithGroups || i < num_exact;
     split_item item{};
     if (exact) {
       item.kv_head = i % heads;
@@ -142,7 +142,7 @@ __global__ void __launch_bounds__(split_shape<P>::threads)
       int const end = begin + rule_type::exact_tokens;
       block.fold_exact(fold, *seq.state, rule, begin, end < tokens ? end : tokens);
       split += rule_type::group_splits(seq.state->num_groups, plan.run[item.sequence]);
-    } else {
+    } else if constexpr (WithGroups) {
       block.fold_groups(fold, seq, rows, rule, item.first_group, item.last_group);
     }
     detail::leave_lines<P>(block, fold, plan, args, rows, split);

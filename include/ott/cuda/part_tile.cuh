@@ -27,24 +27,24 @@ struct part_operand {
 
 /// Rows of one tensor in shared memory, as fragments are loaded from: an odd number of 16-byte words a
 /// row keeps eight rows in different banks.
-template <class P, int Rows>
+template <class P, int Rows, int Pieces = part_operand<P>::pieces>
 struct operand_rows {
   using operand = part_operand<P>;
   using type = typename operand::type;
   static constexpr int length = P::head_dim + 8;
 
-  alignas(16) type items[operand::pieces][Rows][length];
+  alignas(16) type items[Pieces][Rows][length];
 
   /// Stores `Count` (even) values in neighbouring channels. requires channel is a multiple of Count
   template <int Count>
   __device__ __forceinline__ void put(int row, int channel, float const (&x)[Count]) {
-    std::uint32_t words[operand::pieces][Count / 2];
+    std::uint32_t words[Pieces][Count / 2];
     OTT_UNROLL
     for (int i = 0; i < Count / 2; ++i) {
       float low = operand::reach(x[2 * i]);
       float high = operand::reach(x[2 * i + 1]);
       OTT_UNROLL
-      for (int piece = 0; piece < operand::pieces; ++piece) {
+      for (int piece = 0; piece < Pieces; ++piece) {
         words[piece][i] = arch::narrow<type>(low, high);
         float2 const kept = arch::widen<type>(words[piece][i]);
         low -= kept.x;
@@ -52,7 +52,7 @@ struct operand_rows {
       }
     }
     OTT_UNROLL
-    for (int piece = 0; piece < operand::pieces; ++piece) {
+    for (int piece = 0; piece < Pieces; ++piece) {
       auto* const to = reinterpret_cast<std::uint32_t*>(&items[piece][row][channel]);
       if constexpr (Count == 4) {
         *reinterpret_cast<uint2*>(to) = make_uint2(words[piece][0], words[piece][1]);
@@ -86,7 +86,7 @@ struct operand_rows {
   /// Rows that hold no token read as zero: 0 times what lies there may be NaN.
   __device__ void clear(int first) {
     constexpr int words = length * sizeof(type) / 16;
-    for (int piece = 0; piece < operand::pieces; ++piece) {
+    for (int piece = 0; piece < Pieces; ++piece) {
       auto* const to = reinterpret_cast<uint4*>(&items[piece][first][0]);
       for (int i = static_cast<int>(threadIdx.x); i < (Rows - first) * words; i += blockDim.x) {
         to[i] = uint4{0, 0, 0, 0};

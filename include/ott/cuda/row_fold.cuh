@@ -38,6 +38,17 @@ struct token_tile {
   int pos[Tokens];  // hidden_pos: takes no part
 };
 
+/// Queries of a tile: always in two pieces, of which the second is empty where the query type allows.
+template <class P, int Rows>
+using query_tile = operand_rows<P, Rows, 2>;
+
+/// Which second pieces hold something, and are multiplied.
+struct piece_use {
+  bool query;
+  bool key;
+  bool value;
+};
+
 /// Softmax state and output of 16 query rows over the tokens that one warp has seen.
 /// shape    lane l: rows l / 4 and l / 4 + 8; out[t][2 s + i] is channel 8 t + 2 (l % 4) + i of row s;
 ///          sum is of this lane's tokens alone until `finish`
@@ -67,11 +78,11 @@ struct row_fold {
   /// shape    queries: 16 rows from `row`; query_pos: of this lane's two rows
   template <int Tokens, int Rows, int TileTokens>
   __device__ __forceinline__ void add(token_tile<P, TileTokens> const& tile, int first,
-                                      operand_rows<P, Rows> const& queries, int row,
+                                      query_tile<P, Rows> const& queries, int row,
                                       int const (&query_pos)[2], score_rule const& rule,
-                                      bool key_rest, bool value_rest, int lane) {
+                                      piece_use use, int lane) {
     float s[Tokens / 8][4] = {};
-    multiply_keys<Tokens>(s, tile, first, queries, row, key_rest, lane);
+    multiply_keys<Tokens>(s, tile, first, queries, row, use, lane);
     float top[2] = {-infinity(), -infinity()};
     OTT_UNROLL
     for (int t = 0; t < Tokens / 8; ++t) {
@@ -105,7 +116,7 @@ struct row_fold {
         }
       }
     }
-    multiply_values<Tokens>(weights, tile, first, value_rest, lane);
+    multiply_values<Tokens>(weights, tile, first, use.value, lane);
   }
 
   /// Makes sums whole.
@@ -129,15 +140,16 @@ struct row_fold {
   template <int Tokens, int Rows, int TileTokens>
   __device__ __forceinline__ void multiply_keys(float (&s)[Tokens / 8][4],
                                                 token_tile<P, TileTokens> const& tile, int first,
-                                                operand_rows<P, Rows> const& queries, int row,
-                                                bool rest, int lane) const {
+                                                query_tile<P, Rows> const& queries, int row,
+                                                piece_use use, int lane) const {
     int const key_row = first + lane / 16 * 8 + lane % 8;
     int const key_column = lane / 8 % 2 * 8;
 #pragma unroll 2
     for (int step = 0; step < P::head_dim / 16; ++step) {
-      std::uint32_t q[pieces][4];
+      std::uint32_t q[2][4];
       OTT_UNROLL
-      for (int piece = 0; piece < pieces; ++piece) {
+      for (int piece = 0; piece < 2; ++piece) {
+        if (piece > 0 && !use.query) continue;
         arch::load_matrices(q[piece],
                             &queries.items[piece][row + lane % 16][16 * step + lane / 16 * 8]);
       }
@@ -145,11 +157,12 @@ struct row_fold {
       for (int t = 0; t < Tokens / 16; ++t) {
         OTT_UNROLL
         for (int piece = 0; piece < pieces; ++piece) {
-          if (piece > 0 && !rest) continue;
+          if (piece > 0 && !use.key) continue;
           std::uint32_t k[4];
           arch::load_matrices(k, &tile.keys.items[piece][key_row + 16 * t][16 * step + key_column]);
           OTT_UNROLL
-          for (int other = 0; other < pieces - piece; ++other) {
+          for (int other = 0; other < 2 - piece; ++other) {
+            if (other > 0 && !use.query) continue;
             uint4 const a{q[other][0], q[other][1], q[other][2], q[other][3]};
             arch::mma_f16<type>(s[2 * t], a, k[0], k[1]);
             arch::mma_f16<type>(s[2 * t + 1], a, k[2], k[3]);

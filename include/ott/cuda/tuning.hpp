@@ -20,7 +20,7 @@ template <class P, int Sets>
 OTT_HD constexpr int group_shared_bytes(group_tuning t) {
   using shape = group_shape<P>;
   int const ring = t.warps * t.stages * shape::stage_bytes;
-  int const exchange = t.warps * 4 * Sets * (P::head_dim + 4 + 2) * 4;
+  int const exchange = 4 * Sets * (t.warps * (P::head_dim + 4 + 2) + 1) * 4;
   return ring + int{sizeof(query_record<P, Sets>)} + round_up(exchange, 128);
 }
 

@@ -86,7 +86,7 @@ struct pool_rule {
 
 template <class P, int Got>
 struct value_group_rule {
-  static_assert(Got >= 0 && (Got == 0 || (Got % 16 == 0 && P::head_dim % Got == 0)),
+  static_assert(Got >= 0 && (Got == 0 || (Got % 16 == 0 && P::head_dim % (Got == 0 ? 1 : Got) == 0)),
                 "ott: policy::value_group must be 0 (all channels) or a multiple of 16 that divides "
                 "head_dim; see docs/policies.md#value_group");
 };

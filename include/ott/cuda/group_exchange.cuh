@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+
+#include <ott/core/macros.hpp>
+#include <ott/cuda/arch/numeric.cuh>
+#include <ott/cuda/attend_args.hpp>
+#include <ott/cuda/group_work.cuh>
+#include <ott/cuda/split_plan.hpp>
+#include <ott/cuda/value_tile.cuh>
+
+namespace ott {
+
+/// What the warps of a block leave for each other when a split ends, and where its lines go.
+/// shape    offset: of a row's line in its split, in lines; -1 past the last row
+template <class P, int Sets, int Warps>
+struct alignas(128) group_exchange {
+  static constexpr int rows = 4 * Sets, length = P::head_dim + 4;  // + 4: no bank conflicts
+  float out[Warps][rows][length];
+  float maximum[Warps][rows];
+  float sum[Warps][rows];
+  int offset[rows];
+
+  /// Finds the lines of a tile. requires a barrier before `leave`
+  __device__ __forceinline__ void place(attend_args<P> const& args, group_list const& list,
+                                        split_cursor<rows> const& at, int thread) {
+    if (thread >= rows) return;
+    int const per_kv = args.q_per_kv(), row = at.tile * rows + thread;
+    bool const used = row < list.rows(at.sequence) * per_kv;
+    offset[thread] =
+        used ? row / per_kv * args.num_q_heads + at.kv_head * per_kv + row % per_kv : -1;
+  }
+  __device__ __forceinline__ void put(group_accumulator<P, Sets> const& own, int warp, int lane) {
+    constexpr int channels = group_shape<P>::lane_channels, width = channels % 4 == 0 ? 4 : 2;
+    OTT_UNROLL
+    for (int set = 0; set < Sets; ++set) {
+      float* const row = out[warp][4 * set + lane % 4] + lane / 4 * channels;
+      OTT_UNROLL
+      for (int i = 0; i < channels; i += width) {
+        if (channels * 8 != P::head_dim && lane / 4 * channels + i >= P::head_dim) continue;
+        float const(&x)[channels] = own.out[set];
+        if constexpr (width == 4) {
+          *reinterpret_cast<float4*>(row + i) = {x[i], x[i + 1], x[i + 2], x[i + 3]};
+        } else {
+          *reinterpret_cast<float2*>(row + i) = {x[i], x[i + 1]};
+        }
+      }
+      if (lane < 4) {
+        maximum[warp][4 * set + lane] = own.maximum[set];
+        sum[warp][4 * set + lane] = own.sum[set];
+      }
+    }
+  }
+  /// Merges the warps in their order. requires a barrier since `put`; line: the split's first, in rows
+  __device__ __forceinline__ void leave(split_plan const& plan, int line, int thread) const {
+    constexpr int quads = P::head_dim / 4;
+    OTT_UNROLL
+    for (int first = 0; first < rows * quads; first += 32 * Warps) {
+      int const i = first + thread, row = i / quads, quad = i % quads;
+      if (i >= rows * quads || offset[row] < 0) continue;
+      float top = maximum[0][row], total = 0;
+      OTT_UNROLL
+      for (int w = 1; w < Warps; ++w) top = fmaxf(top, maximum[w][row]);
+      float4 x{0, 0, 0, 0};
+      OTT_UNROLL
+      for (int w = 0; w < Warps; ++w) {
+        float const weight = arch::exp2(maximum[w][row] - top);
+        float4 const part = *reinterpret_cast<float4 const*>(out[w][row] + 4 * quad);
+        total += weight * sum[w][row];
+        x.x += weight * part.x, x.y += weight * part.y;
+        x.z += weight * part.z, x.w += weight * part.w;
+      }
+      std::int64_t const at = std::int64_t{line} * plan.num_q_heads + offset[row];
+      *reinterpret_cast<float4*>(plan.out + at * P::head_dim + 4 * quad) = x;
+      if (quad == 0) {
+        *reinterpret_cast<float2*>(plan.state + 2 * at) = {
+            total > 0 ? top : __int_as_float(0xff800000), total};
+      }
+    }
+  }
+};
+
+}  // namespace ott
