@@ -10,8 +10,8 @@ namespace ott {
 
 /// What appending `count` tokens does to one sequence: it follows from lengths alone.
 struct append_plan {
-  int length;       // before
-  int num_groups;   // before
+  int length;      // before
+  int num_groups;  // before
   int new_length;
   int new_groups;
 };
@@ -49,8 +49,8 @@ OTT_HD constexpr void fill_window(Team const& team, head_state<P>& state, append
 }
 
 /// Appends tokens to one KV head of one sequence and flushes what is due, one group at a time by
-/// position: the state does not depend on how tokens were cut into appends. False: a page is missing and
-/// nothing was changed.
+/// position: the state does not depend on how tokens were cut into appends. False: a page is
+/// missing and nothing was changed.
 /// shape    k, v: [tokens, kv_heads, head_dim], the sequence's own rows
 /// requires every member calls
 template <class P, class Team>

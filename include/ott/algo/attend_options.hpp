@@ -12,12 +12,12 @@ namespace ott {
 
 /// What may differ from call to call; every default is plain causal attention.
 struct attend_options {
-  float scale = 0;           // of q.k before softmax; 0: 1 / sqrt(head_dim)
-  float soft_cap = 0;        // logits become cap * tanh(s / cap); 0: none
-  int sliding_window = 0;    // a query at i sees positions > i - sliding_window; 0: all
-  std::int32_t const* q_pos = nullptr;  // [rows]: positions of the queries, where the backend computes;
-                                        // null: the last rows of each sequence
-  float* lse = nullptr;                 // [rows, q_heads]: natural log-sum-exp of the scaled scores
+  float scale = 0;                      // of q.k before softmax; 0: 1 / sqrt(head_dim)
+  float soft_cap = 0;                   // logits become cap * tanh(s / cap); 0: none
+  int sliding_window = 0;               // a query at i sees positions > i - sliding_window; 0: all
+  std::int32_t const* q_pos = nullptr;  // [rows]: positions of the queries, where the backend
+                                        // computes; null: the last rows of each sequence
+  float* lse = nullptr;  // [rows, q_heads]: natural log-sum-exp of the scaled scores
 };
 
 /// One attention call over one layer, as a backend receives it: checked, by value.
@@ -29,12 +29,13 @@ struct attend_call {
   view<Q const> q;
   view<Q> out;
   attend_options options;
-  int max_groups;          // no sequence of the batch has more groups, now or while a graph is replayed
+  int max_groups;  // no sequence of the batch has more groups, now or while a graph is replayed
   void* workspace;
   std::size_t workspace_bytes;
 };
 
-/// Position of query row `row` (counted inside its sequence), when the sequence has `length` tokens.
+/// Position of query row `row` (counted inside its sequence), when the sequence has `length`
+/// tokens.
 OTT_HD constexpr int query_position(attend_options const& options, int first_row, int num_rows,
                                     int row, int length) {
   return options.q_pos != nullptr ? options.q_pos[first_row + row] : length - num_rows + row;

@@ -11,8 +11,8 @@
 
 namespace ott {
 
-/// Where a cache lives and who computes on it. All calls but allocate and wait are asynchronous in the
-/// order of the stream; none allocates, synchronises or reads back.
+/// Where a cache lives and who computes on it. All calls but allocate and wait are asynchronous in
+/// the order of the stream; none allocates, synchronises or reads back.
 /// requires B::policy, B::stream; memory: allocate, deallocate, copy (any direction), fill, wait;
 ///          work: append, attend for q in half, bf16, float, set_length, workspace_bytes
 template <class B>

@@ -29,9 +29,8 @@ OTT_HD constexpr void copy_traced(Team const& team, flush_scratch<P> const& scra
 
 template <class P, class Team, class RowOf, class T>
 OTT_HD constexpr void copy_exact(Team const& team, RowOf const& row_of, T* out) {
-  for_each(team, P::group * P::head_dim, [&](int i) {
-    out[i] = row_of(i / P::head_dim)[i % P::head_dim];
-  });
+  for_each(team, P::group * P::head_dim,
+           [&](int i) { out[i] = row_of(i / P::head_dim)[i % P::head_dim]; });
 }
 
 }  // namespace detail

@@ -16,9 +16,10 @@ struct flush_scratch {
   static constexpr int row_length = P::head_dim + 1;
   static constexpr bool traces = P::pool > 0 && !detail::traces_nothing<typename P::selection>;
   static constexpr bool needs_tile = traces || !exact_keys<P> || !exact_values<P>;
-  static constexpr int num_params = key_layout<P>::num_param_items > value_layout<P>::num_param_items
-                                        ? key_layout<P>::num_param_items
-                                        : value_layout<P>::num_param_items;
+  static constexpr int num_params =
+      key_layout<P>::num_param_items > value_layout<P>::num_param_items
+          ? key_layout<P>::num_param_items
+          : value_layout<P>::num_param_items;
 
   std::uint64_t scores[P::group];
   std::int32_t order[P::pool > 0 ? P::pool : 1];  // the pool's size of lowest tokens, ascending

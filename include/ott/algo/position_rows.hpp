@@ -8,8 +8,8 @@
 
 namespace ott {
 
-/// Raw key and value rows of one KV head by position: older ones from the window, newer ones from the
-/// call's own input, which they need not leave before they are flushed.
+/// Raw key and value rows of one KV head by position: older ones from the window, newer ones from
+/// the call's own input, which they need not leave before they are flushed.
 /// shape    new_k, new_v: [tokens, kv_heads, head_dim]; row 0 is position `first_new`
 template <class P>
 struct position_rows {

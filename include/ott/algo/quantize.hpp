@@ -58,8 +58,7 @@ OTT_HD constexpr void fit_slices(Team const& team, flush_scratch<P>& scratch,
   using tile = sliced_tile<P, Quantizer, Layout>;
   using floats = array<float, tile::num_fields>;
   for_each(team, tile::num_slices, [&](int s) {
-    auto const fitted =
-        Fit::template of<Quantizer, typename P::param>(tile{&scratch}.values(s));
+    auto const fitted = Fit::template of<Quantizer, typename P::param>(tile{&scratch}.values(s));
     floats const fields = bit_cast<floats>(fitted);
     int const token = Layout::by_channel ? 0 : s / tile::sets_a_token;
     int const channel = Layout::by_channel ? s : s % tile::sets_a_token * Layout::width;
@@ -80,7 +79,8 @@ OTT_HD constexpr void fit_slices(Team const& team, flush_scratch<P>& scratch,
 /// Writes the codes, word by word.
 /// requires parameters are published; every member calls
 template <class P, class Quantizer, class Layout, class Team>
-OTT_HD constexpr void pack_codes(Team const& team, flush_scratch<P>& scratch, std::uint32_t* words) {
+OTT_HD constexpr void pack_codes(Team const& team, flush_scratch<P>& scratch,
+                                 std::uint32_t* words) {
   sliced_tile<P, Quantizer, Layout> const tile{&scratch};
   for_each(team, Layout::codes::num_words, [&](int word) {
     words[word] = Layout::codes::make_word(

@@ -22,7 +22,7 @@ OTT_HD constexpr std::uint64_t score_of(key_row<T> row, int pos) {
 }
 
 /// Scores the raw keys in the tile.
-/// requires the tile holds the group's raw keys; every member calls; a sync before the scores are read
+/// requires the tile holds the group's raw keys; every member calls; then a sync
 template <class P, class Team>
 OTT_HD constexpr void score_group(Team const& team, flush_scratch<P>& scratch, int first_pos) {
   for_each(team, P::group, [&](int token) {

@@ -30,8 +30,8 @@ OTT_HD constexpr bool can_trace(head_state<P> const& state, int capacity) {
   return counts.pool < capacity || counts.evicted < P::evicted;
 }
 
-/// Offers one token to the pool: it enters where there is room, or in place of the largest entry, which
-/// then moves to the evicted pool. False: it cannot enter, and the tracing of its group ends.
+/// Offers one token to the pool: it enters where there is room, or in place of the largest entry,
+/// which then moves to the evicted pool. False: it cannot enter, and the tracing of its group ends.
 /// source   docs/method.md, flush step 1
 template <class P>
 OTT_HD constexpr bool offer(head_state<P>& state, int capacity, std::uint64_t score, int pos) {

@@ -7,7 +7,8 @@
 
 namespace ott {
 
-/// Fills the tile with one tensor of the group, widened to fp32. `row_of(token)` gives raw elements.
+/// Fills the tile with one tensor of the group, widened to fp32. `row_of(token)` gives raw
+/// elements.
 /// requires every member calls; a sync before the tile is read
 template <class P, class Team, class RowOf>
 OTT_HD constexpr void load_tile(Team const& team, flush_scratch<P>& scratch, RowOf const& row_of) {

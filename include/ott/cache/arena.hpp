@@ -44,14 +44,13 @@ class arena {
   }
   /// The blocks of one layer: [page][kv_head].
   group_block<P>* blocks(int layer) const {
-    return blocks_.template as<group_block<P>>() + static_cast<std::size_t>(layer) *
-                                                       static_cast<std::size_t>(config_.num_pages) *
-                                                       static_cast<std::size_t>(config_.num_kv_heads);
+    return blocks_.template as<group_block<P>>() +
+           static_cast<std::size_t>(layer) * static_cast<std::size_t>(config_.num_pages) *
+               static_cast<std::size_t>(config_.num_kv_heads);
   }
   std::int32_t* table(int slot, int group) const {
-    return table_.template as<std::int32_t>() + static_cast<std::size_t>(slot) *
-                                                    static_cast<std::size_t>(max_groups_) +
-           group;
+    return table_.template as<std::int32_t>() +
+           static_cast<std::size_t>(slot) * static_cast<std::size_t>(max_groups_) + group;
   }
   /// Lies behind the table.
   std::int32_t* flag() const { return table(config_.max_sequences, 0); }

@@ -15,8 +15,8 @@ struct batch_entry {
   int num_rows = 1;
 };
 
-/// The sequences of one step, and the same where the backend computes. Made and filled by a cache; one
-/// batch serves all layers of a step, its memory all steps.
+/// The sequences of one step, and the same where the backend computes. Made and filled by a cache;
+/// one batch serves all layers of a step, its memory all steps.
 template <class Backend>
 class batch {
  public:
@@ -34,7 +34,8 @@ class batch {
   friend class cache;
 
   batch(Backend& backend, memory_source const& source, int capacity)
-      : memory_{backend, source, sizeof(std::int32_t) * (2 * static_cast<std::size_t>(capacity) + 1)},
+      : memory_{backend, source,
+                sizeof(std::int32_t) * (2 * static_cast<std::size_t>(capacity) + 1)},
         capacity_{capacity} {}
 
   std::vector<batch_entry> entries_;

@@ -19,9 +19,9 @@
 
 namespace ott {
 
-/// A quantized KV cache for layers x KV heads x sequences over reference-counted pages. Every refused call
-/// throws ott::error and leaves the cache byte-identical. Work on one sequence in several streams is the
-/// engine's to order. Not thread-safe.
+/// A quantized KV cache for layers x KV heads x sequences over reference-counted pages. Every
+/// refused call throws ott::error and leaves the cache byte-identical. Work on one sequence in
+/// several streams is the engine's to order. Not thread-safe.
 template <class P, class Backend, class Pages = page_pool>
 class cache {
   static_assert(cache_policy<P>);
@@ -75,7 +75,7 @@ class cache {
 
   /// Fills a batch: which sequences take part, with how many rows each. Not inside a graph capture.
   void assign(batch_type& b, entries const& wanted, stream s) {
-    check_entries(b, wanted);
+    ledger_.check_entries(wanted, b.capacity_, "ott::cache::assign");
     auto const capacity = static_cast<std::size_t>(b.capacity_);
     b.entries_ = wanted;
     b.staged_.assign(2 * capacity + 1, 0);
@@ -101,8 +101,9 @@ class cache {
     return missing <= available_pages();
   }
 
-  /// Hands out the pages of the batch's next `times` appends, so that a captured step can be replayed that
-  /// often while the sequences grow. Throws capacity and changes nothing when they are not to be had.
+  /// Hands out the pages of the batch's next `times` appends, so that a captured step can be
+  /// replayed that often while the sequences grow. Throws capacity and changes nothing when they
+  /// are not to be had.
   void reserve(batch_type const& b, int times, stream s) {
     ledger_.check_room(b.entries_, -1, times, "ott::cache::reserve");
     take_pages(b, -1, times, s);
@@ -110,7 +111,8 @@ class cache {
 
   /// Appends the batch's rows to one layer and flushes the groups that are due.
   /// shape    k, v: [batch rows, num_kv_heads, head_dim], channels contiguous
-  void append(batch_type const& b, int layer, view<element const> k, view<element const> v, stream s) {
+  void append(batch_type const& b, int layer, view<element const> k, view<element const> v,
+              stream s) {
     char const* const where = "ott::cache::append";
     check_layer(where, layer);
     check_rows(where, "k", k, b, config().num_kv_heads);
@@ -121,8 +123,8 @@ class cache {
     for (batch_entry const& entry : b.entries_) ledger_.grow(entry, layer, 1, where);
   }
 
-  /// Tells the host that captured appends of this batch to every layer were replayed `times` times beyond
-  /// the run that the capture itself counted. Throws capacity beyond what was reserved.
+  /// Tells the host that captured appends of this batch to every layer were replayed `times` times
+  /// beyond the run that the capture itself counted. Throws capacity beyond what was reserved.
   void advance(batch_type const& b, int times) {
     char const* const where = "ott::cache::advance";
     for (batch_entry const& entry : b.entries_) {
@@ -226,8 +228,8 @@ class cache {
     }
   }
 
-  /// Writes the whole page table of a slot's new sequence: none of the old one's pages may stay, or a
-  /// replay beyond what was reserved would write into pages that others hold by now.
+  /// Writes the whole page table of a slot's new sequence: none of the old one's pages may stay, or
+  /// a replay beyond what was reserved would write into pages that others hold by now.
   void renew_pages(int slot, stream s) {
     backend_.fill(arena_.table(slot, 0), 0xff,
                   sizeof(page_id) * static_cast<std::size_t>(arena_.max_groups()), s);
@@ -254,25 +256,6 @@ class cache {
   void check_rows(char const* where, char const* name, view<T const> rows, batch_type const& b,
                   int heads) const {
     detail::check_shape(where, name, rows, b.num_rows_, heads, P::head_dim);
-  }
-
-  void check_entries(batch_type const& b, entries const& wanted) const {
-    char const* const where = "ott::cache::assign";
-    if (static_cast<int>(wanted.size()) > b.capacity_) {
-      fail(errc::capacity, where, "sequences", std::to_string(wanted.size()),
-           "at most the batch's capacity of " + std::to_string(b.capacity_));
-    }
-    std::vector<bool> seen(static_cast<std::size_t>(config().max_sequences), false);
-    for (batch_entry const& entry : wanted) {
-      auto const slot = static_cast<std::size_t>(ledger_.slot_of(entry.seq, where));
-      if (entry.num_rows < 1) {
-        fail(errc::shape, where, "rows of a sequence", std::to_string(entry.num_rows), "at least 1");
-      }
-      if (seen[slot]) {
-        fail(errc::shape, where, "sequence " + std::to_string(entry.seq.value), "twice", "once");
-      }
-      seen[slot] = true;
-    }
   }
 
   /// Checks an attended batch against the workspace; returns the most groups of one sequence.

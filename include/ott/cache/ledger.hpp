@@ -102,8 +102,7 @@ class ledger {
 
   /// Pages a sequence of that length needs beyond those it has.
   int missing_pages(sequence_record const& seq, int length) const {
-    int const missing =
-        groups_after<P>(seq.flushed(), length) - static_cast<int>(seq.pages.size());
+    int const missing = groups_after<P>(seq.flushed(), length) - static_cast<int>(seq.pages.size());
     return missing > 0 ? missing : 0;
   }
 
@@ -113,7 +112,29 @@ class ledger {
     return layer < 0 ? seq.longest() : seq.length[static_cast<std::size_t>(layer)];
   }
 
-  /// Is there room for `times` appends of the entries? Throws capacity or unknown_sequence; no effect.
+  /// Throws unless the sequences are alive, named once, with rows, at most `capacity` of them.
+  void check_entries(std::vector<batch_entry> const& entries, int capacity,
+                     char const* where) const {
+    if (static_cast<int>(entries.size()) > capacity) {
+      fail(errc::capacity, where, "sequences", std::to_string(entries.size()),
+           "at most the batch's capacity of " + std::to_string(capacity));
+    }
+    std::vector<bool> seen(records_.size(), false);
+    for (batch_entry const& entry : entries) {
+      auto const slot = static_cast<std::size_t>(slot_of(entry.seq, where));
+      if (entry.num_rows < 1) {
+        fail(errc::shape, where, "rows of a sequence", std::to_string(entry.num_rows),
+             "at least 1");
+      }
+      if (seen[slot]) {
+        fail(errc::shape, where, "sequence " + std::to_string(entry.seq.value), "twice", "once");
+      }
+      seen[slot] = true;
+    }
+  }
+
+  /// Is there room for `times` appends of the entries? Throws capacity or unknown_sequence; no
+  /// effect.
   void check_room(std::vector<batch_entry> const& entries, int layer, int times,
                   char const* where) const {
     int missing = 0;

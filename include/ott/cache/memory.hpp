@@ -5,7 +5,8 @@
 
 namespace ott {
 
-/// Where a cache takes its memory from: the engine's allocator, in two functions. Null: the backend's own.
+/// Where a cache takes its memory from: the engine's allocator, in two functions. Null: the
+/// backend's own.
 struct memory_source {
   void* (*allocate)(void* context, std::size_t bytes) = nullptr;
   void (*deallocate)(void* context, void* p, std::size_t bytes) = nullptr;

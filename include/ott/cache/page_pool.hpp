@@ -8,9 +8,9 @@
 namespace ott {
 
 /// Who hands out pages: ours below, or an engine's own block manager.
-/// requires acquire() -> a page nobody holds, or page_id{} when there is none; share(page) adds a holder;
-///          release(page) takes one away; available() pages can be acquired. Page numbers are below the
-///          cache's num_pages.
+/// requires acquire() -> a page nobody holds, or page_id{} when there is none; share(page) adds a
+///          holder; release(page) takes one away; available() pages can be acquired. Page numbers
+///          are below the cache's num_pages.
 template <class T>
 concept page_source = requires(T& pages, T const& fixed, page_id page) {
   { pages.acquire() } -> std::same_as<page_id>;

@@ -13,7 +13,7 @@
 namespace ott {
 
 /// One sequence as a byte string: bit-identical after a round trip, refused when damaged.
-/// shape    [header | head_state: [layer][kv_head] | group_block: [layer][group][kv_head]], little-endian
+/// shape    [header | head_state: [layer][kv_head] | group_block: [layer][group][kv_head]]
 using snapshot_bytes = std::vector<std::byte>;
 
 namespace detail {
@@ -39,7 +39,7 @@ struct snapshot_header {
   std::uint32_t header_bytes = sizeof(snapshot_header);
   std::uint64_t fingerprint = 0;  // of the policy
   std::uint64_t payload_bytes = 0;
-  std::uint64_t checksum = 0;     // of the payload
+  std::uint64_t checksum = 0;  // of the payload
   std::int32_t num_layers = 0;
   std::int32_t num_kv_heads = 0;
   std::int32_t length = 0;
@@ -135,8 +135,9 @@ snapshot_bytes save(Cache& c, seq_id id, typename Cache::stream s) {
   return out;
 }
 
-/// Makes a sequence of a snapshot. Waits for the stream. A blob that is cut, damaged, of another policy or
-/// shape throws errc::snapshot; too few pages or sequences, capacity. Either way nothing has changed.
+/// Makes a sequence of a snapshot. Waits for the stream. A blob that is cut, damaged, or made by
+/// another policy or shape throws errc::snapshot; too few pages or slots throw errc::capacity.
+/// Either way nothing has changed.
 template <class Cache>
 seq_id load(Cache& c, snapshot_bytes const& blob, typename Cache::stream s) {
   using access = snapshot_access<Cache>;
@@ -165,9 +166,11 @@ seq_id load(Cache& c, snapshot_bytes const& blob, typename Cache::stream s) {
   if (header.length < 0 || header.length > c.config().max_tokens) {
     refuse("length", std::to_string(header.length), "0 .. max_tokens");
   }
-  int const most = header.length / policy::group;  // truncating leaves fewer than R behind the groups
+  int const most =
+      header.length / policy::group;  // truncating leaves fewer than R behind the groups
   if (header.num_groups < groups_after<policy>(0, header.length) || header.num_groups > most) {
-    refuse("groups", std::to_string(header.num_groups), "what " + std::to_string(header.length) + " tokens make");
+    refuse("groups", std::to_string(header.num_groups),
+           "what " + std::to_string(header.length) + " tokens make");
   }
   expect("payload bytes", header.payload_bytes,
          static_cast<std::uint64_t>(access::payload_bytes(c, header.num_groups)));

@@ -6,11 +6,13 @@
 #include <ott/core/macros.hpp>
 
 #if defined(__FAST_MATH__)
-#error "ott: -ffast-math would change stored bits; compile what includes ott/core/exact.hpp without it"
+#error \
+    "ott: -ffast-math would change stored bits; compile what includes ott/core/exact.hpp without it"
 #endif
 
-// Arithmetic that no flag can change: every result is rounded once, to nearest even, and no multiply
-// is fused with an add. All stored state is computed with these; attention need not (docs/numerics.md).
+// Arithmetic that no flag can change: every result is rounded once, to nearest even, and no
+// multiply is fused with an add. All stored state is computed with these; attention need not
+// (docs/numerics.md).
 namespace ott {
 
 namespace detail {
@@ -82,7 +84,8 @@ OTT_HD constexpr double exact_mul(double a, double b) {
 /// Square root, rounded once. A negative or NaN argument gives NaN.
 OTT_HD constexpr float exact_sqrt(float x) {
   if (__builtin_is_constant_evaluated()) {
-    if (!(x > 0.0f) || x == __builtin_huge_valf()) return x == x && x >= 0.0f ? x : __builtin_nanf("");
+    if (!(x > 0.0f) || x == __builtin_huge_valf())
+      return x == x && x >= 0.0f ? x : __builtin_nanf("");
     // Newton in double; a double root rounded to float is the rounded float root.
     double guess = x > 1.0f ? static_cast<double>(x) : 1.0;
     for (int i = 0; i < 200; ++i) guess = 0.5 * (guess + static_cast<double>(x) / guess);
@@ -99,7 +102,8 @@ OTT_HD constexpr float exact_abs(float x) {
   return bit_cast<float>(bit_cast<std::uint32_t>(x) & 0x7fffffffu);
 }
 
-/// The smaller value; a NaN in `x` leaves `best` as it is, so that the order of a scan is immaterial.
+/// The smaller value; a NaN in `x` leaves `best` as it is, so that the order of a scan is
+/// immaterial.
 OTT_HD constexpr float lesser(float best, float x) { return x < best ? x : best; }
 
 /// The larger value; a NaN in `x` leaves `best` as it is.

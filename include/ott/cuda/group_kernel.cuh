@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(32 * Tuning::get().warps, Tuning::get().blocks
   group_list list(rings + tuning.warps * ring_type::bytes, args.batch.count);
   list.fill<P, tile_rows>(args, plan);
   int const total = list[list.count].begin;
-  constexpr int quantum = split_rule<P>::least_groups;  // few blocks of equal work beat many unequal
+  int const quantum = list[list.count].run;  // few blocks of equal work beat many unequal
   int const share = ceil_div(total, static_cast<int>(gridDim.x) * quantum) * quantum;
   int const from = static_cast<int>(blockIdx.x) * share;
   split_cursor<tile_rows> cursor(list, heads, per_kv, from, min(total, from + share));
@@ -61,7 +61,6 @@ __global__ void __launch_bounds__(32 * Tuning::get().warps, Tuning::get().blocks
   rows.store(query, thread);
 
   float const cap = args.options.soft_cap * 1.4426950408889634f;
-  int const window = args.options.sliding_window;
   seen_positions<Sets> seen;
   bool fresh = true;
   while (cursor.valid()) {
@@ -81,9 +80,10 @@ __global__ void __launch_bounds__(32 * Tuning::get().warps, Tuning::get().blocks
     for (int group = cursor.group + warp; group < last; group += tuning.warps) {
       std::uint8_t const* const after = stream.take(args.layer, list, per_kv);
       score_tile<P, Sets> scores(ring.take_key(now, ahead), query, lane);
-      if (cap > 0) scores.soften(cap);
       int const begin = group * P::group;
-      if (begin + P::group - 1 > seen.lowest || (window > 0 && begin <= seen.highest - window)) {
+      bool const whole = begin + P::group - 1 <= seen.lowest && begin > seen.horizon;
+      if (!whole || cap > 0) {  // rare: kept out of the way
+        if (cap > 0) scores.soften(cap);
         scores.hide(lane, [&](int set, int token) {
           return !sees(args.options, seen.own[set], begin + token);
         });

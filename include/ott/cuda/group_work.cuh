@@ -22,7 +22,7 @@ struct listed_sequence {
 };
 
 /// The list of all splits: sequence by sequence, tile of rows by tile, KV head by KV head.
-/// shape    items: [count + 1], of which the last holds begin and first alone
+/// shape    items: [count + 1], of which the last holds begin, first and the longest run
 struct group_list {
   listed_sequence* items;
   int count;
@@ -56,7 +56,7 @@ struct group_list {
     __syncthreads();
     if (thread == 0) items[0].begin = 0;
     if (thread < 32) {
-      int before = 0;
+      int before = 0, longest = 1;
       for (int first = 1; first <= count; first += 32) {
         int const i = first + thread;
         int sum = i <= count ? items[i].begin : 0;
@@ -65,9 +65,11 @@ struct group_list {
           int const other = __shfl_up_sync(0xffffffffu, sum, reach);
           if (thread >= reach) sum += other;
         }
-        if (i <= count) items[i].begin = before + sum;
+        if (i <= count) items[i].begin = before + sum, longest = max(longest, items[i - 1].run);
         before += __shfl_sync(0xffffffffu, sum, 31);
       }
+      longest = __reduce_max_sync(0xffffffffu, longest);
+      if (thread == 0) items[count].run = longest;
     }
     __syncthreads();
   }

@@ -60,18 +60,19 @@ struct half_ring {
     return stage;
   }
   __device__ __forceinline__ void fetch_value(std::uint8_t const* block) {
-    fetch<shape::value_bytes>(block == nullptr ? nullptr : block + shape::value_half_at);
+    fetch<shape::value_bytes, shape::value_half_at>(block);
   }
-  template <int Bytes>
+  template <int Bytes, int At = 0>
   __device__ __forceinline__ void fetch(std::uint8_t const* from) {
     __syncwarp();  // every lane has read what the stage held
-    if (from != nullptr) {
-      std::uint8_t* const to = stages + fill * shape::stage_bytes + lane * 16;
-      from += lane * 16;
-      OTT_UNROLL
-      for (int i = 0; i + 512 <= Bytes; i += 512) arch::copy_async_16(to + i, from + i);
-      constexpr int whole = Bytes / 512 * 512;
-      if (lane * 16 < Bytes - whole) arch::copy_async_16(to + whole, from + whole);
+    bool const wanted = from != nullptr;
+    std::uint8_t* const to = stages + fill * shape::stage_bytes + lane * 16;
+    from += At + lane * 16;
+    OTT_UNROLL
+    for (int i = 0; i + 512 <= Bytes; i += 512) arch::copy_async_16(wanted, to + i, from + i);
+    constexpr int whole = Bytes / 512 * 512;
+    if constexpr (whole < Bytes) {
+      arch::copy_async_16(wanted && lane * 16 < Bytes - whole, to + whole, from + whole);
     }
     arch::commit_copies();
     fill = fill + 1 == Stages ? 0 : fill + 1;

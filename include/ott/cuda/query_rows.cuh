@@ -75,7 +75,7 @@ struct query_rows {
 template <int Sets>
 struct seen_positions {
   int lowest;     // of all rows
-  int highest;
+  int horizon;    // positions up to here are out of some row's window
   int own[Sets];  // of this lane's rows
 
   template <class P>
@@ -83,7 +83,8 @@ struct seen_positions {
                                        split_cursor<4 * Sets> const& at, int lane) {
     listed_sequence const& s = list[at.sequence];
     int const rows = list.rows(at.sequence), last = rows * args.q_per_kv() - 1;
-    lowest = 0x7fffffff, highest = -1;
+    lowest = 0x7fffffff;
+    int highest = -1;
     OTT_UNROLL
     for (int row = 0; row < 4 * Sets; ++row) {
       int const pos =
@@ -91,6 +92,7 @@ struct seen_positions {
       lowest = min(lowest, pos), highest = max(highest, pos);
       if (row % 4 == lane % 4) own[row / 4] = pos;
     }
+    horizon = args.options.sliding_window > 0 ? highest - args.options.sliding_window : -1;
   }
 };
 

@@ -108,15 +108,28 @@ struct folded_query {
     std::uint32_t const flip = odd ? 0x80808080u : 0u;
     OTT_UNROLL
     for (int set = 0; set < Sets; ++set) {
-      float x[steps][4], reach = 1e-30f;
+      // A's rows below 8 serve one half of the channels, the rows above the other: no register moves.
+      constexpr int at = shape::has_key_zero ? shape::key_zeros_at : shape::key_scales_at;
+      float low[4] = {}, high[4] = {};
+      OTT_UNROLL
+      for (int s = 0; s < steps; ++s) {
+        uint4 const a = detail::load_shared<uint4>(key + at + first * 2 + s * 16);
+        uint4 const b = *reinterpret_cast<uint4 const*>(q.split[set][s][lane]);
+        arch::mma_f16<param>(low, a, b.x, b.y);
+        arch::mma_f16<param>(high, a, b.z, b.w);
+      }
+      base[set] = (low[0] + low[1]) + (high[2] + high[3]);
+      if constexpr (!shape::has_key_zero) base[set] *= shape::key_zero_of_unit;
+      float x[steps][4], most[4] = {1e-30f, 0, 0, 0};
       OTT_UNROLL
       for (int s = 0; s < steps; ++s) {
         float4 const row = *reinterpret_cast<float4 const*>(q.exact[set][s][lane]);
         float2 const a = arch::widen<param>(pairs[s].x), b = arch::widen<param>(pairs[s].y);
         x[s][0] = row.x * a.x, x[s][1] = row.y * a.y, x[s][2] = row.z * b.x, x[s][3] = row.w * b.y;
         OTT_UNROLL
-        for (int i = 0; i < 4; ++i) reach = fmaxf(reach, fabsf(x[s][i]));
+        for (int i = 0; i < 4; ++i) most[i] = fmaxf(most[i], fabsf(x[s][i]));
       }
+      float reach = fmaxf(fmaxf(most[0], most[1]), fmaxf(most[2], most[3]));
       OTT_UNROLL
       for (int d = 1; d <= 4; d *= 2) {
         reach = fmaxf(reach, __shfl_xor_sync(detail::all_lanes, reach, d));
@@ -137,18 +150,6 @@ struct folded_query {
         bytes[set][s][0] = (odd ? other : mine) ^ flip;  // low bytes are signed: - 128
         bytes[set][s][1] = (odd ? mine : other) ^ flip;
       }
-      // A's rows below 8 serve one half of the channels, the rows above the other: no register moves.
-      constexpr int at = shape::has_key_zero ? shape::key_zeros_at : shape::key_scales_at;
-      float low[4] = {}, high[4] = {};
-      OTT_UNROLL
-      for (int s = 0; s < steps; ++s) {
-        uint4 const a = detail::load_shared<uint4>(key + at + first * 2 + s * 16);
-        uint4 const b = *reinterpret_cast<uint4 const*>(q.split[set][s][lane]);
-        arch::mma_f16<param>(low, a, b.x, b.y);
-        arch::mma_f16<param>(high, a, b.z, b.w);
-      }
-      base[set] = (low[0] + low[1]) + (high[2] + high[3]);
-      if constexpr (!shape::has_key_zero) base[set] *= shape::key_zero_of_unit;
     }
   }
 };

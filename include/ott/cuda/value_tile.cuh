@@ -102,22 +102,23 @@ struct group_accumulator {
     scores.hide(lane, [&](int, int token) { return (marks[token / 32] >> (token % 32) & 1u) != 0; });
   }
 
-  /// Moves the running maximum to cover the group.
+  /// Moves the running maximum where a score is above it.
   __device__ __forceinline__ void raise(score_tile<P, Sets> const& scores) {
     OTT_UNROLL
     for (int set = 0; set < Sets; ++set) {
-      float top = scores.at[set][0];
+      float const(&s)[shape::lane_tokens] = scores.at[set];
+      float most[4] = {s[0], s[1], s[2], s[3]};
       OTT_UNROLL
-      for (int i = 1; i < shape::lane_tokens; ++i) top = fmaxf(top, scores.at[set][i]);
+      for (int i = 4; i < shape::lane_tokens; ++i) most[i % 4] = fmaxf(most[i % 4], s[i]);
+      float top = fmaxf(fmaxf(most[0], most[1]), fmaxf(most[2], most[3]));
+      if (!__any_sync(detail::all_lanes, top > maximum[set])) continue;
       OTT_UNROLL
       for (int d = 4; d < 32; d *= 2) top = fmaxf(top, __shfl_xor_sync(detail::all_lanes, top, d));
-      if (__any_sync(detail::all_lanes, top > maximum[set])) {
-        float const raised = fmaxf(maximum[set], top);
-        float const keep = arch::exp2(maximum[set] - raised);
-        maximum[set] = raised, sum[set] *= keep, shift[set] *= keep;
-        OTT_UNROLL
-        for (int i = 0; i < shape::lane_channels; ++i) out[set][i] *= keep;
-      }
+      float const raised = fmaxf(maximum[set], top);
+      float const keep = arch::exp2(maximum[set] - raised);
+      maximum[set] = raised, sum[set] *= keep, shift[set] *= keep;
+      OTT_UNROLL
+      for (int i = 0; i < shape::lane_channels; ++i) out[set][i] *= keep;
     }
   }
 

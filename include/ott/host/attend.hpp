@@ -4,8 +4,8 @@
 #include <memory>
 
 #include <ott/algo/attend_options.hpp>
-#include <ott/host/softmax_state.hpp>
 #include <ott/core/scalar.hpp>
+#include <ott/host/softmax_state.hpp>
 #include <ott/layout/layer_view.hpp>
 
 namespace ott {
@@ -134,7 +134,8 @@ void attend_head(attend_call<P, Q> const& call, int sequence, int kv_head) {
     int const row = first + i / q_per_kv;
     int const head = kv_head * q_per_kv + i % q_per_kv;
     float const norm = total.sum > 0 ? 1.0f / total.sum : 0.0f;
-    for (int c = 0; c < P::head_dim; ++c) call.out(row, head, c) = from_float<Q>(total.out[c] * norm);
+    for (int c = 0; c < P::head_dim; ++c)
+      call.out(row, head, c) = from_float<Q>(total.out[c] * norm);
     if (call.options.lse != nullptr) call.options.lse[row * call.q.heads + head] = total.lse();
   }
 }

@@ -22,13 +22,14 @@ struct host_backend {
   using element = typename P::element;
   using stream = host_stream;
 
-  void* allocate(std::size_t bytes) { return ::operator new(bytes, std::align_val_t{128}); }
-  void deallocate(void* p, std::size_t) { ::operator delete(p, std::align_val_t{128}); }
+  void* allocate(std::size_t bytes) { return ::operator new (bytes, std::align_val_t{128}); }
+  void deallocate(void* p, std::size_t) { ::operator delete (p, std::align_val_t{128}); }
   void copy(void* to, void const* from, std::size_t bytes, stream) { std::memcpy(to, from, bytes); }
   void fill(void* to, int byte, std::size_t bytes, stream) { std::memset(to, byte, bytes); }
   void wait(stream) {}
 
-  /// Appends each sequence's rows; one that lacks a page raises the layer's flag and stays as it is.
+  /// Appends each sequence's rows; one that lacks a page raises the layer's flag and stays as it
+  /// is.
   /// shape    k, v: [rows, kv_heads, head_dim]
   void append(layer_view<P> layer, batch_view batch, view<element const> k, view<element const> v,
               stream) {
@@ -37,9 +38,9 @@ struct host_backend {
       int const first = batch.row_begin[i];
       int const count = batch.row_begin[i + 1] - first;
       for (int head = 0; head < layer.num_kv_heads; ++head) {
-        bool const done = append_tokens<P>(serial_team{}, *scratch, layer.sequence(batch.slot[i], head),
-                                           layer.pool_capacity, k.slice(first, count),
-                                           v.slice(first, count));
+        bool const done =
+            append_tokens<P>(serial_team{}, *scratch, layer.sequence(batch.slot[i], head),
+                             layer.pool_capacity, k.slice(first, count), v.slice(first, count));
         if (!done) *layer.flag = 1;
       }
     }

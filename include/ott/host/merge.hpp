@@ -8,8 +8,8 @@
 
 namespace ott {
 
-/// Merges two attention results over disjoint tokens, e.g. of two devices: out and lse of `a` become
-/// those of the union.
+/// Merges two attention results over disjoint tokens, e.g. of two devices: out and lse of `a`
+/// become those of the union.
 /// shape    out: [rows, heads, head_dim], normalized; lse: [rows, heads], natural log
 template <class Q>
 void merge(view<Q> out_a, float* lse_a, view<Q const> out_b, float const* lse_b) {
@@ -22,8 +22,8 @@ void merge(view<Q> out_a, float* lse_a, view<Q const> out_b, float const* lse_b)
       float const weight_b = std::exp(lse_b[at] - top);
       float const norm = 1.0f / (weight_a + weight_b);
       for (int c = 0; c < out_a.head_dim; ++c) {
-        float const mixed = weight_a * to_float(out_a(row, head, c)) +
-                            weight_b * to_float(out_b(row, head, c));
+        float const mixed =
+            weight_a * to_float(out_a(row, head, c)) + weight_b * to_float(out_b(row, head, c));
         out_a(row, head, c) = from_float<Q>(mixed * norm);
       }
       lse_a[at] = top + std::log(weight_a + weight_b);

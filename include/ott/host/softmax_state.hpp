@@ -6,8 +6,8 @@
 
 namespace ott {
 
-/// Attention of one query over some of the tokens: a monoid. Merging is associative and has an identity,
-/// up to rounding.
+/// Attention of one query over some of the tokens: a monoid. Merging is associative and has an
+/// identity, up to rounding.
 /// shape    out: [D], not yet divided by sum
 template <int D>
 struct softmax_state {

@@ -28,13 +28,14 @@ struct footprint {
            static_cast<std::size_t>(num_kv_heads);
   }
 
-  /// Bits an element of a flushed group costs: codes, parameters and factors, without padding and marks.
+  /// Bits an element of a flushed group costs: codes, parameters and factors, without padding and
+  /// marks.
   static constexpr double bits_per_element() {
     using param = typename P::param;
     double const elements = 2.0 * P::group * P::head_dim;
     double const codes = code_bits<key_layout<P>>() + code_bits<value_layout<P>>();
-    double const params = 8.0 * sizeof(param) *
-                          (param_items<key_layout<P>>() + param_items<value_layout<P>>());
+    double const params =
+        8.0 * sizeof(param) * (param_items<key_layout<P>>() + param_items<value_layout<P>>());
     double const factors = P::key_factor::present ? 8.0 * sizeof(half) * P::group : 0.0;
     return (codes + params + factors) / elements;
   }
@@ -46,7 +47,8 @@ struct footprint {
 
   /// The same for a sequence of `tokens` tokens, window and pools counted.
   static constexpr double bits_per_element_of_sequence(int tokens) {
-    return 8.0 * static_cast<double>(bytes_per_sequence(tokens, 1, 1)) / (2.0 * tokens * P::head_dim);
+    return 8.0 * static_cast<double>(bytes_per_sequence(tokens, 1, 1)) /
+           (2.0 * tokens * P::head_dim);
   }
 
  private:

@@ -12,8 +12,8 @@
 
 namespace ott {
 
-/// Order of arrays with one entry a token: lane row r of a tile finds its tokens r, r + 8, r + 16, ...
-/// side by side.
+/// Order of arrays with one entry a token: lane row r of a tile finds its tokens r, r + 8, r + 16,
+/// ... side by side.
 template <int Group>
 OTT_HD constexpr int token_slot(int token) {
   return token % 8 * (Group / 8) + token / 8;
@@ -40,13 +40,17 @@ struct factors_of : items_or_nothing<factors_of<Tag, T, N>, T, N> {};
 }  // namespace detail
 
 /// Where codes and parameters of one tensor (keys or values) of a group lie inside its half-block.
-/// shape    parameters per channel: [field][padded channels]; per token: [channel group][token slot][field]
-template <class P, class Quantizer, class Granularity, template <int, int, int> class Map, int Width>
+/// shape    parameters per channel: [field][padded channels];
+///          per token: [channel group][token slot][field]
+template <class P, class Quantizer, class Granularity, template <int, int, int> class Map,
+          int Width>
 struct tensor_layout {
   static constexpr bool exact = detail::is_passthrough<Quantizer>;
   static constexpr int bits = [] {
-    if constexpr (exact) return static_cast<int>(8 * sizeof(typename P::element));
-    else return Quantizer::bits;
+    if constexpr (exact)
+      return static_cast<int>(8 * sizeof(typename P::element));
+    else
+      return Quantizer::bits;
   }();
   using map = Map<exact ? 8 : bits, P::group, P::head_dim>;
   using codes = packed_codes<exact ? 8 : bits, map>;
@@ -68,8 +72,8 @@ struct tensor_layout {
 };
 
 template <class P>
-using key_layout = tensor_layout<P, typename P::key_quantizer, typename P::key_granularity, key_map,
-                                 P::head_dim>;
+using key_layout =
+    tensor_layout<P, typename P::key_quantizer, typename P::key_granularity, key_map, P::head_dim>;
 
 template <class P>
 using value_layout = tensor_layout<P, typename P::value_quantizer, typename P::value_granularity,
@@ -78,11 +82,12 @@ using value_layout = tensor_layout<P, typename P::value_quantizer, typename P::v
 /// [key codes | key parameters | key factors], a multiple of 128 bytes.
 template <class P>
 struct alignas(128) key_half
-    : detail::codes_of<key_half<P>, typename key_layout<P>::code_type, key_layout<P>::num_code_items>,
+    : detail::codes_of<key_half<P>, typename key_layout<P>::code_type,
+                       key_layout<P>::num_code_items>,
       detail::params_of<key_half<P>, typename P::param, key_layout<P>::num_param_items>,
       detail::factors_of<key_half<P>, half, P::key_factor::present ? P::group : 0> {
-  using codes_base =
-      detail::codes_of<key_half<P>, typename key_layout<P>::code_type, key_layout<P>::num_code_items>;
+  using codes_base = detail::codes_of<key_half<P>, typename key_layout<P>::code_type,
+                                      key_layout<P>::num_code_items>;
   using params_base =
       detail::params_of<key_half<P>, typename P::param, key_layout<P>::num_param_items>;
   using factors_base = detail::factors_of<key_half<P>, half, P::key_factor::present ? P::group : 0>;
@@ -123,7 +128,9 @@ struct alignas(128) group_block {
   OTT_HD constexpr half* key_factors() { return k.key_half<P>::factors_base::items; }
   OTT_HD constexpr half const* key_factors() const { return k.key_half<P>::factors_base::items; }
 
-  OTT_HD constexpr bool marked(int token) const { return (v.marks[token / 32] >> token % 32 & 1u) != 0; }
+  OTT_HD constexpr bool marked(int token) const {
+    return (v.marks[token / 32] >> token % 32 & 1u) != 0;
+  }
 
   OTT_HD constexpr int key_code(int token, int channel) const {
     return key_layout<P>::codes::get(key_codes(), token, channel);
@@ -139,7 +146,8 @@ struct alignas(128) group_block {
   }
   /// 1 where the policy has no factors.
   OTT_HD constexpr float key_factor(int token) const {
-    if constexpr (P::key_factor::present) return to_float(key_factors()[token_slot<P::group>(token)]);
+    if constexpr (P::key_factor::present)
+      return to_float(key_factors()[token_slot<P::group>(token)]);
     return 1.0f;
   }
 

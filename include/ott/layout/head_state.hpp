@@ -32,9 +32,7 @@ struct alignas(128) head_state {
   alignas(128) element traced_k[num_entries * P::head_dim];
   alignas(128) element traced_v[num_entries * P::head_dim];
 
-  OTT_HD static constexpr int window_row(int pos) {
-    return pos % window_capacity<P> * P::head_dim;
-  }
+  OTT_HD static constexpr int window_row(int pos) { return pos % window_capacity<P> * P::head_dim; }
   OTT_HD constexpr int window_begin() const { return num_groups * P::group; }
   OTT_HD constexpr int window_size() const { return length - window_begin(); }
 };

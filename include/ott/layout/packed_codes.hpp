@@ -5,19 +5,19 @@
 #include <ott/core/bits.hpp>
 #include <ott/core/macros.hpp>
 
-// Fragment order: codes lie where the lanes of a warp want them as operand A of an 8-bit tensor-core
-// multiply (mma m16n8k32), so that 16-byte loads fill A registers with one AND each. Keys and values
-// use the same scheme with rows and columns exchanged. Byte map: docs/layout.md.
+// Fragment order: codes lie where the lanes of a warp want them as operand A of an 8-bit
+// tensor-core multiply (mma m16n8k32), so that 16-byte loads fill A registers with one AND each.
+// Keys and values use the same scheme with rows and columns exchanged. Byte map: docs/layout.md.
 namespace ott {
 
 /// Place of a matrix element among the tiles: 16 rows by 32 columns each.
 struct fragment_place {
-  int tile;    // row tile
-  int row;     // 0..15 inside it
-  int step;    // k-step of 32 columns
-  int half;    // 0..1: first or second 16 columns of the step, as operand registers count them
-  int quad;    // 0..3: lane % 4
-  int byte;    // 0..3 inside the lane's word
+  int tile;  // row tile
+  int row;   // 0..15 inside it
+  int step;  // k-step of 32 columns
+  int half;  // 0..1: first or second 16 columns of the step, as operand registers count them
+  int quad;  // 0..3: lane % 4
+  int byte;  // 0..3 inside the lane's word
 };
 
 /// One plane of `Bits`-bit codes over RowTiles x KSteps tiles.
@@ -25,10 +25,10 @@ struct fragment_place {
 template <int Bits, int RowTiles, int KSteps>
 struct code_plane {
   static constexpr int bits = Bits;
-  static constexpr int fields = 8 / Bits;                       // codes a byte holds
-  static constexpr int tile_fields = gcd(fields, RowTiles);     // fields that hold further row tiles
-  static constexpr int step_fields = fields / tile_fields;      // fields that hold further k-steps
-  static constexpr int chunk_words = 128;                       // one 16-byte load a lane
+  static constexpr int fields = 8 / Bits;                    // codes a byte holds
+  static constexpr int tile_fields = gcd(fields, RowTiles);  // fields that hold further row tiles
+  static constexpr int step_fields = fields / tile_fields;   // fields that hold further k-steps
+  static constexpr int chunk_words = 128;                    // one 16-byte load a lane
   static_assert(KSteps % step_fields == 0, "ott: code_plane needs k-steps padded to step_fields");
   static constexpr int num_chunks = (RowTiles / tile_fields) * (KSteps / step_fields);
   static constexpr int num_words = num_chunks * chunk_words;
@@ -59,7 +59,8 @@ struct code_plane {
 
 namespace detail {
 
-/// Can planes of these bits lie over the tiles without a rest? 3 bits are a 2-bit and a 1-bit plane.
+/// Can planes of these bits lie over the tiles without a rest? 3 bits are a 2-bit and a 1-bit
+/// plane.
 OTT_HD constexpr bool fits_tiles(int bits, int row_tiles, int k_steps) {
   if (bits == 3) return fits_tiles(2, row_tiles, k_steps) && fits_tiles(1, row_tiles, k_steps);
   int const fields = 8 / bits;
@@ -89,8 +90,8 @@ struct key_map {
   }
 };
 
-/// Values: rows are channels, columns are tokens. Lane row r owns 2 * row_tiles channels in a row; the
-/// four tokens of a word are the ones that a transposed score tile leaves in one lane.
+/// Values: rows are channels, columns are tokens. Lane row r owns 2 * row_tiles channels in a row;
+/// the four tokens of a word are the ones that a transposed score tile leaves in one lane.
 template <int Bits, int Group, int HeadDim>
 struct value_map {
   static constexpr int k_steps = Group / 32;
@@ -141,8 +142,9 @@ struct packed_codes {
   OTT_HD static constexpr std::uint32_t make_word(int word, Code const& code) {
     if constexpr (split) {
       if (word >= low_plane::num_words) {
-        return gather<high_plane>(word - low_plane::num_words,
-                                  [&](int token, int channel) { return code(token, channel) >> 2; });
+        return gather<high_plane>(word - low_plane::num_words, [&](int token, int channel) {
+          return code(token, channel) >> 2;
+        });
       }
       return gather<low_plane>(word,
                                [&](int token, int channel) { return code(token, channel) & 3; });

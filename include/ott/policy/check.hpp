@@ -47,21 +47,24 @@ struct parts_rule {
 
 template <class P, class Got>
 struct element_rule {
-  static_assert(scalar<Got>,
-                "ott: policy::element must be ott::half, ott::bf16 or float; see docs/policies.md#element");
+  static_assert(
+      scalar<Got>,
+      "ott: policy::element must be ott::half, ott::bf16 or float; see docs/policies.md#element");
 };
 
 template <class P, class Got>
 struct param_rule {
-  static_assert(scalar<Got>,
-                "ott: policy::param must be ott::half, ott::bf16 or float; see docs/policies.md#param");
+  static_assert(
+      scalar<Got>,
+      "ott: policy::param must be ott::half, ott::bf16 or float; see docs/policies.md#param");
 };
 
 template <class P, int Got>
 struct head_dim_rule {
-  static_assert(Got > 0 && Got <= 256 && Got % 16 == 0,
-                "ott: policy::head_dim must be a multiple of 16 up to 256 (one tensor-core row tile); "
-                "see docs/policies.md#head_dim");
+  static_assert(
+      Got > 0 && Got <= 256 && Got % 16 == 0,
+      "ott: policy::head_dim must be a multiple of 16 up to 256 (one tensor-core row tile); "
+      "see docs/policies.md#head_dim");
 };
 
 template <class P, int Got>
@@ -86,16 +89,18 @@ struct pool_rule {
 
 template <class P, int Got>
 struct value_group_rule {
-  static_assert(Got >= 0 && (Got == 0 || (Got % 16 == 0 && P::head_dim % (Got == 0 ? 1 : Got) == 0)),
-                "ott: policy::value_group must be 0 (all channels) or a multiple of 16 that divides "
-                "head_dim; see docs/policies.md#value_group");
+  static_assert(
+      Got >= 0 && (Got == 0 || (Got % 16 == 0 && P::head_dim % (Got == 0 ? 1 : Got) == 0)),
+      "ott: policy::value_group must be 0 (all channels) or a multiple of 16 that divides "
+      "head_dim; see docs/policies.md#value_group");
 };
 
 template <class P, class Got>
 struct quantizer_rule {
-  static_assert(quantizer<Got>,
-                "ott: a quantizer needs bits, params, fit(lo, hi), encode(params, x) and decode(params, "
-                "code); see docs/policies.md#quantizer");
+  static_assert(
+      quantizer<Got>,
+      "ott: a quantizer needs bits, params, fit(lo, hi), encode(params, x) and decode(params, "
+      "code); see docs/policies.md#quantizer");
 };
 
 template <class P, int Got>
@@ -127,8 +132,9 @@ struct substitution_rule {
 
 template <class P, class Got>
 struct rotation_rule {
-  static_assert(rotation<Got>,
-                "ott: a rotation needs identity and apply<head_dim>(row); see docs/policies.md#rotation");
+  static_assert(
+      rotation<Got>,
+      "ott: a rotation needs identity and apply<head_dim>(row); see docs/policies.md#rotation");
 };
 
 template <class P, bool Exact, class Rotation>
@@ -167,7 +173,8 @@ template <class Factor>
 concept key_factor = requires {
   requires !Factor::present;
   requires !Factor::refitted;
-} || requires(float const* row) {
+}
+|| requires(float const* row) {
   requires Factor::present;
   { Factor::refitted } -> std::convertible_to<bool>;
   { Factor::of(row, 1) } -> std::same_as<float>;
@@ -175,9 +182,10 @@ concept key_factor = requires {
 
 template <class P, class Got>
 struct key_factor_rule {
-  static_assert(key_factor<Got>,
-                "ott: a key factor needs present, refitted and, where present, of(row, size) -> float; "
-                "see docs/policies.md#key_factor");
+  static_assert(
+      key_factor<Got>,
+      "ott: a key factor needs present, refitted and, where present, of(row, size) -> float; "
+      "see docs/policies.md#key_factor");
 };
 
 template <class P, class Q>

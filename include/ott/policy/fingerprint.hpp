@@ -39,8 +39,8 @@ constexpr int scalar_code() {
 }  // namespace detail
 
 /// A number that differs between policies whose state differs: written into snapshots.
-/// Parts of your own take part by `static constexpr char const* name` and, where one name has many, by
-/// `static constexpr int argument`.
+/// Parts of your own take part by `static constexpr char const* name` and, where one name has many,
+/// by `static constexpr int argument`.
 template <cache_policy P>
 constexpr std::uint64_t fingerprint() {
   detail::hasher h;

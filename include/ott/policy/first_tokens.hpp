@@ -7,7 +7,8 @@
 
 namespace ott {
 
-/// Keeps the first N tokens of the sequence exact, whatever their keys: attention sinks by position.
+/// Keeps the first N tokens of the sequence exact, whatever their keys: attention sinks by
+/// position.
 /// requires pool >= N, else the later ones are displaced by nothing and stay quantized
 template <int N>
 struct first_tokens {

@@ -44,7 +44,8 @@ concept fits_values = requires(V const& v) {
 
 }  // namespace detail
 
-/// The ends of the range: the paper's fit. A quantizer with fit(values) of its own is asked instead.
+/// The ends of the range: the paper's fit. A quantizer with fit(values) of its own is asked
+/// instead.
 struct min_max {
   static constexpr char const* name = "min_max";
   template <class Q, scalar Param, value_slice V>

@@ -4,13 +4,14 @@
 
 namespace ott {
 
-/// Both ends of the range shrunk about its middle by each of seven factors; the pair with the smallest
-/// sum of |error|^N wins. A high N protects the extremes, which carry the attention.
+/// Both ends of the range shrunk about its middle by each of seven factors; the pair with the
+/// smallest sum of |error|^N wins. A high N protects the extremes, which carry the attention.
 /// requires N a power of two >= 2
 /// source   docs/method.md, Extensions
 template <int N>
 struct high_norm {
-  static_assert(N >= 2 && is_pow2(N), "ott: high_norm<N> needs N = 2, 4, 8, 16; see docs/policies.md#fit");
+  static_assert(N >= 2 && is_pow2(N),
+                "ott: high_norm<N> needs N = 2, 4, 8, 16; see docs/policies.md#fit");
   static constexpr char const* name = "high_norm";
   static constexpr int argument = N;
   static constexpr int num_factors = 7;

@@ -28,7 +28,8 @@ struct token_norm {
   }
 };
 
-/// The same; after the codes are known the factor becomes |k|^2 / <k, k'>, so that logits are unbiased.
+/// The same; after the codes are known the factor becomes |k|^2 / <k, k'>, so that logits are
+/// unbiased.
 struct token_norm_refitted : token_norm {
   static constexpr char const* name = "token_norm_refitted";
   static constexpr bool refitted = true;

@@ -6,8 +6,8 @@
 
 namespace ott {
 
-/// (scale, zero) of smallest squared error: from two starts (min-max; mean +- a few sigma), three rounds
-/// of codes and regression of the values on them; the best of all with stored parameters.
+/// (scale, zero) of smallest squared error: from two starts (min-max; mean +- a few sigma), three
+/// rounds of codes and regression of the values on them; the best of all with stored parameters.
 /// requires a quantizer with params {scale, zero} and `max_code`
 /// source   docs/method.md, Extensions
 struct least_squares {
@@ -15,9 +15,14 @@ struct least_squares {
 
   template <class Q, scalar Param, value_slice V>
   OTT_HD static constexpr typename Q::params of(V const& values) {
-    static_assert(requires(typename Q::params p) { p.scale; p.zero; Q::max_code; },
-                  "ott: fit least_squares needs a quantizer with params {scale, zero} (affine<b>); "
-                  "see docs/policies.md#fit");
+    static_assert(
+        requires(typename Q::params p) {
+          p.scale;
+          p.zero;
+          Q::max_code;
+        },
+        "ott: fit least_squares needs a quantizer with params {scale, zero} (affine<b>); "
+        "see docs/policies.md#fit");
     value_range const range = range_of(values);
     candidate<Q> best{stored<Q, Param>(Q::fit(range.lo, range.hi)), infinity()};
     best.error = squared_error<Q>(values, best.params);

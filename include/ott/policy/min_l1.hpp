@@ -37,7 +37,8 @@ OTT_HD constexpr std::uint64_t l1_score(key_row<T> row) {
 
 }  // namespace detail
 
-/// Traces the keys of smallest L1 norm: the paper's rule. A key with NaN or infinity is never traced.
+/// Traces the keys of smallest L1 norm: the paper's rule. A key with NaN or infinity is never
+/// traced.
 /// source   OTT (arXiv 2505.10938); docs/method.md, flush step 1
 struct min_l1 {
   static constexpr char const* name = "min_l1";

@@ -36,10 +36,14 @@ concept has_fields = requires(typename Q::params p) {
 };
 
 template <class Q>
-concept fits_range = requires { { Q::fit(0.0f, 0.0f) } -> std::same_as<typename Q::params>; };
+concept fits_range = requires {
+  { Q::fit(0.0f, 0.0f) } -> std::same_as<typename Q::params>;
+};
 
 template <class Q>
-concept is_passthrough = requires { requires Q::passthrough; };
+concept is_passthrough = requires {
+  requires Q::passthrough;
+};
 
 template <class Q>
 concept is_affine = requires(typename Q::params p) {
@@ -49,10 +53,11 @@ concept is_affine = requires(typename Q::params p) {
 }  // namespace detail
 
 /// Codes for the elements of a slice that shares parameters.
-/// requires bits, params (an aggregate of floats), fit(lo, hi), encode(params, x), decode(params, code);
-///          or passthrough == true. affine_of(params) is optional and opens the integer path.
+/// requires bits, params (an aggregate of floats), fit(lo, hi), encode(params, x),
+///          decode(params, code); or passthrough == true. affine_of(params) is optional and opens
+///          the integer path.
 template <class Q>
-concept quantizer = detail::is_passthrough<Q> || (detail::has_fields<Q> && detail::fits_range<Q>);
+concept quantizer = detail::is_passthrough<Q> ||(detail::has_fields<Q>&& detail::fits_range<Q>);
 
 /// How many floats a parameter set holds; 0 for a pass-through.
 template <class Q>
@@ -60,9 +65,10 @@ OTT_HD constexpr int num_params() {
   if constexpr (detail::is_passthrough<Q>) {
     return 0;
   } else {
-    static_assert(sizeof(typename Q::params) % sizeof(float) == 0 &&
-                      std::is_trivially_copyable_v<typename Q::params>,
-                  "ott: quantizer::params must hold nothing but floats; see docs/policies.md#quantizer");
+    static_assert(
+        sizeof(typename Q::params) % sizeof(float) == 0 &&
+            std::is_trivially_copyable_v<typename Q::params>,
+        "ott: quantizer::params must hold nothing but floats; see docs/policies.md#quantizer");
     return static_cast<int>(sizeof(typename Q::params) / sizeof(float));
   }
 }

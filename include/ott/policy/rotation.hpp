@@ -9,7 +9,7 @@
 namespace ott {
 
 /// An orthogonal map of one row's channels, applied before quantizing; queries get the same one.
-/// requires apply<D>(row): in place, row[c] a float; identity says that it does nothing; its own inverse
+/// requires apply<D>(row): in place, row[c] a float; its own inverse; identity: it does nothing
 template <class R>
 concept rotation = requires(float* row) {
   { R::identity } -> std::convertible_to<bool>;

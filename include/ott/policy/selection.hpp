@@ -29,15 +29,19 @@ concept scores_rows = requires(key_row<float> row) {
 };
 
 template <class S>
-concept scores_terms = requires { { S::term(0.0f) } -> std::convertible_to<std::int64_t>; };
+concept scores_terms = requires {
+  { S::term(0.0f) } -> std::convertible_to<std::int64_t>;
+};
 
 template <class S>
-concept traces_nothing = requires { requires !S::traces; };
+concept traces_nothing = requires {
+  requires !S::traces;
+};
 
 }  // namespace detail
 
 /// Says how suspicious a token is: the smallest scores of a group are traced first.
-/// requires score(row, pos) -> uint64, or term(x) -> int64 summed over the channels (exact in any order)
+/// requires score(row, pos) -> uint64, or term(x) -> int64, summed over the channels
 template <class S>
 concept selection_rule =
     detail::scores_rows<S> || detail::scores_terms<S> || detail::traces_nothing<S>;

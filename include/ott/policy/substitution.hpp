@@ -15,7 +15,8 @@ concept substitution = requires {
 };
 
 /// The mean of the untraced tokens; zero where every token is traced.
-/// source   docs/method.md, flush step 2. Kept inside [lo, hi]: a rounded mean must not widen a range.
+/// Kept inside [lo, hi]: a rounded mean must not widen a range.
+/// source   docs/method.md, flush step 2
 struct mean_of_untraced {
   static constexpr char const* name = "mean_of_untraced";
   OTT_HD static constexpr float of(float sum, int count, float lo, float hi) {

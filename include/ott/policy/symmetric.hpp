@@ -6,7 +6,8 @@
 
 namespace ott {
 
-/// Uniform b-bit codes without a zero point: x ~ scale * (code - 2^(b-1)). Half the parameter bytes.
+/// Uniform b-bit codes without a zero point: x ~ scale * (code - 2^(b-1)). Half the parameter
+/// bytes.
 /// requires Bits >= 2: one bit cannot hold a sign and a zero
 template <int Bits>
 struct symmetric {
