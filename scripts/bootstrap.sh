@@ -3,7 +3,9 @@
 #
 #   scripts/bootstrap.sh host          compiler, CMake, Catch2 and what the tools want
 #   scripts/bootstrap.sh cuda          also an nvcc: the machine's own, else build/cuda-toolkit
-#   scripts/bootstrap.sh bench|lint    also Google Benchmark | clang-format
+#   scripts/bootstrap.sh bench         also Google Benchmark
+#   scripts/bootstrap.sh lint          also clang-format and a second compiler
+#   scripts/bootstrap.sh llama         also what examples/llama wants
 #
 # OTT_NVCC=pypi takes nvcc from PyPI even where the machine has one.
 # Sourced by the other scripts: afterwards CUDACXX names the nvcc, or is empty.
@@ -14,7 +16,7 @@ ott_toolkit=$ott_root/build/cuda-toolkit
 
 # One release, CUDA 13.0 update 2; a mixture of updates may not link.
 ott_pypi=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88
-  nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85)
+  nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85 nvidia-cublas==13.1.0.3)
 
 # Mirrors fail now and then: three tries, a pause between.
 retry() {
@@ -52,7 +54,7 @@ bootstrap_host() {
 # nvcc's wheels share one folder, nvidia/cu13, laid out as a toolkit; what the wheels leave out is
 # the names that linkers look for.
 pypi_nvcc() {
-  local home=$ott_toolkit/nvidia/cu13
+  local home=$ott_toolkit/nvidia/cu13 library
   if [ ! -e "$ott_toolkit/complete" ]; then
     apt_install python3-pip ca-certificates
     rm -rf "$ott_toolkit"
@@ -60,7 +62,9 @@ pypi_nvcc() {
     retry /usr/bin/python3 -m pip install --quiet --disable-pip-version-check --no-deps \
       --no-compile --root-user-action=ignore --target "$ott_toolkit" "${ott_pypi[@]}"
     ln -sfn lib "$home/lib64"
-    ln -sfn libcudart.so.13 "$home/lib/libcudart.so"
+    for library in "$home"/lib/lib*.so.[0-9]*; do
+      ln -sfn "$(basename "$library")" "${library%%.so.*}.so"
+    done
     touch "$ott_toolkit/complete"  # a download cut short is started anew
   fi
   export CUDACXX=$home/bin/nvcc CUDAToolkit_ROOT=$home
@@ -82,9 +86,10 @@ bootstrap() {
     case $part in
       host) bootstrap_host ;;
       cuda) bootstrap_cuda ;;
+      llama) apt_install libopenblas-dev ;;
       bench) apt_install libbenchmark-dev ;;
       lint) apt_install clang-format clang ;;
-      *) echo "bootstrap: unknown part '$part' (host, cuda, bench, lint)" >&2 && return 1 ;;
+      *) echo "bootstrap: unknown part '$part' (host, cuda, bench, lint, llama)" >&2 && return 1 ;;
     esac
   done
 }

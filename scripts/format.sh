@@ -9,5 +9,5 @@ if [ -z "$format" ] || ! "$format" --version | grep -q 'version 14\.'; then
 fi
 mode=(-i)
 [ "${1:-}" = --check ] && mode=(--dry-run --Werror)
-find include tests examples bench -name '*.hpp' -o -name '*.cpp' -o -name '*.cuh' -o -name '*.cu' |
+find include tests examples bench docs -name '*.hpp' -o -name '*.cpp' -o -name '*.cuh' -o -name '*.cu' |
   sort | xargs -r "$format" --style=file "${mode[@]}"

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 mkdir -p build
 . scripts/lib.sh
 . scripts/bootstrap.sh
-bootstrap host lint cuda
+bootstrap host lint llama cuda
 
 all_tests
 summary

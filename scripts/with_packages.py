@@ -17,7 +17,10 @@ def with_packages(**versions):
     python = HOME / "bin" / "python"
     if Path(sys.prefix) == HOME or not python.exists():
         if not python.exists():
-            venv.create(HOME, with_pip=True)
+            try:
+                venv.create(HOME, with_pip=True)
+            except subprocess.CalledProcessError:
+                sys.exit(f"{sys.argv[0]}: cannot make {HOME}: apt-get install python3-venv")
             missing = list(versions)
         install(python, [f"{name}=={versions[name]}" for name in missing])
     os.execv(python, [str(python), *sys.argv])

@@ -73,9 +73,12 @@ std::vector<float> checkpoint::read(std::string const& tensor, support::shape_t 
                                support::to_string(info.shape), support::to_string(shape));
   }
   switch (info.type) {
-    case support::dtype::f16: return widen<ott::half>(shard.read(tensor));
-    case support::dtype::bf16: return widen<ott::bf16>(shard.read(tensor));
-    case support::dtype::f32: return widen<float>(shard.read(tensor));
+    case support::dtype::f16:
+      return widen<ott::half>(shard.read(tensor));
+    case support::dtype::bf16:
+      return widen<ott::bf16>(shard.read(tensor));
+    case support::dtype::f32:
+      return widen<float>(shard.read(tensor));
     default:
       throw support::input_error(folder_ + ": tensor " + tensor, "wrong type",
                                  std::string(support::name_of(info.type)), "F16, BF16 or F32");

@@ -10,8 +10,8 @@ namespace {
 
 // Newer files keep theta and the scaling together in rope_parameters.
 void read_rope(json_fields const& fields, model_config& config) {
-  json_fields const scaling = fields.child(fields.has("rope_parameters") ? "rope_parameters"
-                                                                         : "rope_scaling");
+  json_fields const scaling =
+      fields.child(fields.has("rope_parameters") ? "rope_parameters" : "rope_scaling");
   config.rope_theta = scaling.real("rope_theta", fields.real("rope_theta", 10000));
   std::string const type = scaling.text("rope_type", scaling.text("type", "default"));
   if (type == "default") return;

@@ -25,9 +25,7 @@ std::int64_t blocks_for(std::int64_t count) { return (count + threads - 1) / thr
 
 }  // namespace
 
-void* cuda_allocate(std::size_t bytes) {
-  return bytes > 0 ? ott::allocate_device(bytes) : nullptr;
-}
+void* cuda_allocate(std::size_t bytes) { return bytes > 0 ? ott::allocate_device(bytes) : nullptr; }
 void cuda_free(void* p) noexcept { ott::deallocate_device(p); }
 void cuda_copy(void* to, void const* from, std::size_t bytes, ott::cuda_stream s) {
   if (bytes > 0) ott::copy_memory(to, from, bytes, s);

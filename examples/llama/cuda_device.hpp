@@ -83,8 +83,8 @@ class cuda_device {
   // What these do: host_device.hpp.
   void embed(int const* ids, operand const* table, float* x, int rows, int width);
   void multiply(operand const* x, operand const* w, float* y, int rows, int in, int out);
-  void add_norm(float* x, float const* y, float const* weight, float eps, operand* normed,
-                int rows, int width);
+  void add_norm(float* x, float const* y, float const* weight, float eps, operand* normed, int rows,
+                int width);
   void split_heads(float const* qkv, float const* bias, int const* positions,
                    float const* frequencies, qkv_shape shape, operand* q, operand* k, operand* v,
                    int rows);

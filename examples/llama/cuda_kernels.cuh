@@ -49,8 +49,8 @@ __global__ void gather_kernel(From const* from, int const* index, To* to, int wi
 
 /// One block a row.
 template <class T>
-__global__ void add_norm_kernel(float* x, float const* y, float const* weight, float eps,
-                                T* normed, int width) {
+__global__ void add_norm_kernel(float* x, float const* y, float const* weight, float eps, T* normed,
+                                int width) {
   std::int64_t const first = std::int64_t{blockIdx.x} * width;
   float squares = 0;
   for (int i = static_cast<int>(threadIdx.x); i < width; i += static_cast<int>(blockDim.x)) {

@@ -9,8 +9,8 @@ namespace llama {
 
 /// What became of one scored row of logits.
 struct token_score {
-  float loss;   // -log softmax(logits)[target]
-  int best;     // argmax, the lowest index among equals
+  float loss;  // -log softmax(logits)[target]
+  int best;    // argmax, the lowest index among equals
 };
 
 /// One fused query, key and value projection, as it is taken apart.
@@ -28,9 +28,9 @@ concept device = requires(D& d, typename D::operand* o, typename D::operand cons
                           float const* f, int const* ids, ott::half* kv, token_score* scores,
                           std::vector<float> host, qkv_shape shape) {
   typename D::stream;
-  { D::captures };  // can a step be recorded and replayed?
-  { d.stream_of() };
-  { d.operands(std::move(host)) };  // weights to where they are read
+  {D::captures};  // can a step be recorded and replayed?
+  {d.stream_of()};
+  {d.operands(std::move(host))};  // weights to where they are read
   d.upload(ids, std::size_t{}, const_cast<int*>(ids));
   d.download(f, std::size_t{}, x);  // waits
   d.embed(ids, w, x, 0, 0);

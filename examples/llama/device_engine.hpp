@@ -72,8 +72,7 @@ class device_engine final : public engine {
     typename D::template array<int> wanted_ids(targets.size());
     typename D::template array<token_score> found(targets.size());
     device_->upload(targets.data(), targets.size(), wanted_ids.data());
-    device_->score(model_->logits(), wanted_ids.data(), found.data(), num_wanted_,
-                   config().vocab);
+    device_->score(model_->logits(), wanted_ids.data(), found.data(), num_wanted_, config().vocab);
     std::vector<token_score> scores(targets.size());
     device_->download(found.data(), found.size(), scores.data());
     return scores;
@@ -124,10 +123,10 @@ std::unique_ptr<engine> make_device_engine(engine_options const& asked, model_co
     return one.policy == asked.policy && one.head_dim == config.head_dim;
   });
   if (found == known.end()) {
-    throw support::input_error("--policy", std::string("not in this build for ") + D::name,
-                               support::printable(asked.policy) + " at head_dim " +
-                                   std::to_string(config.head_dim),
-                               "one of `llama policies`");
+    throw support::input_error(
+        "--policy", std::string("not in this build for ") + D::name,
+        support::printable(asked.policy) + " at head_dim " + std::to_string(config.head_dim),
+        "one of `llama policies`");
   }
   auto device = std::make_unique<D>();
   checkpoint files{asked.folder};

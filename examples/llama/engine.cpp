@@ -32,8 +32,9 @@ kv_request shape_of(engine_options const& asked, model_config const& config) {
   }
   std::vector<int> pools = asked.pool_by_layer;
   if (!pools.empty()) pools.resize(static_cast<std::size_t>(config.num_layers), pools.back());
-  return {config.num_layers, config.num_heads,    config.num_kv_heads, config.head_dim,
-          asked.max_sequences, most, asked.max_rows, config.sliding_window, pools};
+  return {config.num_layers, config.num_heads,      config.num_kv_heads,
+          config.head_dim,   asked.max_sequences,   most,
+          asked.max_rows,    config.sliding_window, pools};
 }
 
 }  // namespace

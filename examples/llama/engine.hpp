@@ -24,8 +24,8 @@ struct engine_options {
   std::string policy = "rotated-2";
   std::string backend = "auto";  // host, cuda, cuda-bf16; auto: cuda where there is a GPU
   int max_sequences = 1;
-  int max_tokens = 0;    // of one sequence; 0: what the model was trained for
-  int max_rows = 128;    // of one step
+  int max_tokens = 0;              // of one sequence; 0: what the model was trained for
+  int max_rows = 128;              // of one step
   std::vector<int> pool_by_layer;  // outlier pool; the last value serves the layers that are left
 };
 
@@ -53,8 +53,23 @@ class engine {
   /// Of the last step's wanted rows, in order.
   virtual std::vector<token_score> score(std::span<int const> targets) = 0;
 
+  /// Appends noise to every layer of these sequences, as if so many tokens had been read.
+  virtual void fill(std::span<std::int64_t const> seqs, int tokens) = 0;
+
   virtual kv_bytes bytes() const = 0;
 };
+
+/// Random weights of a named shape, and engines of several sizes over them.
+class bench_source {
+ public:
+  virtual ~bench_source() = default;
+  virtual char const* backend() const = 0;
+  virtual std::size_t weight_bytes() const = 0;
+  virtual std::unique_ptr<engine> make(int max_sequences, int max_tokens) = 0;
+};
+
+std::unique_ptr<bench_source> make_bench_source(std::string const& shape, std::string const& policy,
+                                                std::string backend, int most_sequences);
 
 /// Loads a model. Every refusal is an input_error.
 std::unique_ptr<engine> make_engine(engine_options options);

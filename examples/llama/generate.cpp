@@ -27,10 +27,10 @@ void check_prompts(generate_options const& asked, int most) {
     auto const tokens = static_cast<std::int64_t>(asked.prompts[i].size());
     if (tokens == 0) throw support::input_error(where, "tokens", "none", "at least one");
     if (tokens + asked.max_new - 1 <= most) continue;
-    throw support::input_error(where, "does not fit",
-                               std::to_string(tokens) + " tokens and " +
-                                   std::to_string(asked.max_new) + " new ones",
-                               "no more than " + std::to_string(most) + " together");
+    throw support::input_error(
+        where, "does not fit",
+        std::to_string(tokens) + " tokens and " + std::to_string(asked.max_new) + " new ones",
+        "no more than " + std::to_string(most) + " together");
   }
 }
 
@@ -52,7 +52,8 @@ void generate(engine_options engine_asked, generate_options const& asked) {
   engine_asked.max_rows = engine_asked.max_sequences + 256;
   // The cache is as large as these prompts need, unless the user has said how large.
   int const positions = read_config(engine_asked.folder).max_positions;
-  if (engine_asked.max_tokens == 0) engine_asked.max_tokens = std::min(longest_of(asked), positions);
+  if (engine_asked.max_tokens == 0)
+    engine_asked.max_tokens = std::min(longest_of(asked), positions);
   check_prompts(asked, engine_asked.max_tokens);
   auto const e = make_engine(engine_asked);
 

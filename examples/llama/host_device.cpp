@@ -10,11 +10,11 @@ void host_device::embed(int const* ids, operand const* table, float* x, int rows
   gather(table, ids, x, rows, width);
 }
 
-void host_device::gather(operand const* from, int const* rows, operand* to, int count,
-                         int width) {
+void host_device::gather(operand const* from, int const* rows, operand* to, int count, int width) {
   auto const n = static_cast<std::size_t>(width);
   for (int i = 0; i < count; ++i) {
-    std::copy_n(from + n * static_cast<std::size_t>(rows[i]), n, to + n * static_cast<std::size_t>(i));
+    std::copy_n(from + n * static_cast<std::size_t>(rows[i]), n,
+                to + n * static_cast<std::size_t>(i));
   }
 }
 

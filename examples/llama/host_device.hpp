@@ -44,14 +44,14 @@ struct host_device {
   void multiply(operand const* x, operand const* w, float* y, int rows, int in, int out);
 
   /// x += y where y is given; normed = RMS norm of x, times weight.
-  void add_norm(float* x, float const* y, float const* weight, float eps, operand* normed,
-                int rows, int width);
+  void add_norm(float* x, float const* y, float const* weight, float eps, operand* normed, int rows,
+                int width);
 
   /// Adds the bias where there is one, turns queries and keys by RoPE, takes all three apart.
   /// shape    qkv: [rows, (num_heads + 2 num_kv_heads) * head_dim]
   void split_heads(float const* qkv, float const* bias, int const* positions,
-                   float const* frequencies, qkv_shape shape, operand* q, operand* k,
-                   operand* v, int rows);
+                   float const* frequencies, qkv_shape shape, operand* q, operand* k, operand* v,
+                   int rows);
 
   /// What a cache of another element type is handed.
   template <ott::scalar T>

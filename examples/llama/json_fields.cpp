@@ -42,8 +42,8 @@ json const& json_fields::at(std::string const& key, char const* want) const {
 int json_fields::integer(std::string const& key) const {
   constexpr char const* want = "an integer from 1 to 2^30";
   json const& field = at(key, want);
-  bool const good = field.is_number_integer() && field.get<double>() >= 1 &&
-                    field.get<double>() <= 1 << 30;
+  bool const good =
+      field.is_number_integer() && field.get<double>() >= 1 && field.get<double>() <= 1 << 30;
   if (!good) refuse(key, field.is_structured() ? field.type_name() : field.dump(), want);
   return field.get<int>();
 }

@@ -15,9 +15,9 @@ struct kv_request {
   int num_kv_heads;
   int head_dim;
   int max_sequences;
-  int max_tokens;      // of one sequence
-  int max_rows;        // of one step
-  int sliding_window;  // 0: none
+  int max_tokens;                  // of one sequence
+  int max_rows;                    // of one step
+  int sliding_window;              // 0: none
   std::vector<int> pool_by_layer;  // empty: the policy's everywhere
 };
 

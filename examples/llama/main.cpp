@@ -29,12 +29,15 @@ void add_engine_options(CLI::App& command, engine_options& asked) {
   command.add_option("MODEL", asked.folder, "Folder with config.json and safetensors")->required();
   command.add_option("--policy", asked.policy, "Cache policy by name, see `llama policies`")
       ->capture_default_str();
-  command.add_option("--pool", asked.pool_by_layer,
-                     "Outlier pool by layer, as 0,0,3: the last serves all that follow")
+  command
+      .add_option("--pool", asked.pool_by_layer,
+                  "Outlier pool by layer, as 0,0,3: the last serves all that follow")
       ->delimiter(',')
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--backend", asked.backend,
-                     "host, cuda (fp16), cuda-bf16; auto: cuda where there is a GPU")->capture_default_str();
+  command
+      .add_option("--backend", asked.backend,
+                  "host, cuda (fp16), cuda-bf16; auto: cuda where there is a GPU")
+      ->capture_default_str();
 }
 
 CLI::App* add_generate(CLI::App& app, command_line& asked) {
@@ -47,8 +50,9 @@ CLI::App* add_generate(CLI::App& app, command_line& asked) {
   command->add_option("--max-new", to.max_new, "Tokens to generate, at most")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command->add_option("--max-tokens", asked.engine.max_tokens,
-                      "Room of the cache for one sequence; without it, what the prompts need")
+  command
+      ->add_option("--max-tokens", asked.engine.max_tokens,
+                   "Room of the cache for one sequence; without it, what the prompts need")
       ->check(CLI::PositiveNumber);
   command->add_option("--batch", to.batch, "Sequences at a time")
       ->check(CLI::PositiveNumber)

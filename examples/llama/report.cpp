@@ -18,8 +18,8 @@ std::string readable(kv_bytes const& bytes) {
   char bits[32];
   std::snprintf(bits, sizeof bits, "%.4g bits", bytes.bits);
   return "cache: groups " + readable_bytes(bytes.groups) + " (" + bits + "), windows " +
-         readable_bytes(bytes.windows) + ", pools " + readable_bytes(bytes.pools) +
-         "; as fp16 " + readable_bytes(bytes.dense);
+         readable_bytes(bytes.windows) + ", pools " + readable_bytes(bytes.pools) + "; as fp16 " +
+         readable_bytes(bytes.dense);
 }
 
 nlohmann::ordered_json to_json(kv_bytes const& bytes) {
@@ -29,8 +29,10 @@ nlohmann::ordered_json to_json(kv_bytes const& bytes) {
 }
 
 nlohmann::ordered_json report_head(engine_options const& options, engine const& e) {
-  return {{"model", options.folder},   {"architecture", e.config().architecture},
-          {"policy", options.policy},  {"pool_by_layer", options.pool_by_layer},
+  return {{"model", options.folder},
+          {"architecture", e.config().architecture},
+          {"policy", options.policy},
+          {"pool_by_layer", options.pool_by_layer},
           {"backend", e.backend()}};
 }
 

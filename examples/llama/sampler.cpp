@@ -13,9 +13,8 @@ int sampler::operator()(std::span<float const> logits) {
   std::vector<int> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
   auto const logit = [&](int id) { return logits[static_cast<std::size_t>(id)]; };
-  std::sort(order.begin(), order.end(), [&](int a, int b) {
-    return logit(a) != logit(b) ? logit(a) > logit(b) : a < b;
-  });
+  std::sort(order.begin(), order.end(),
+            [&](int a, int b) { return logit(a) != logit(b) ? logit(a) > logit(b) : a < b; });
   if (how_.top_k > 0 && static_cast<std::size_t>(how_.top_k) < order.size()) {
     order.resize(static_cast<std::size_t>(how_.top_k));
   }

@@ -23,8 +23,8 @@ step_entry scheduler::next(request& one, int budget) {
   if (!one.reads()) return {one.seq, std::span<int const>(&one.answer.back(), 1), {0}};
   auto const left = static_cast<int>(one.prompt.size() - one.fed);
   int const count = engine_.next_chunk(static_cast<int>(one.fed), std::min(left, budget));
-  auto const ids = std::span<int const>(one.prompt)
-                       .subspan(one.fed, static_cast<std::size_t>(count));
+  auto const ids =
+      std::span<int const>(one.prompt).subspan(one.fed, static_cast<std::size_t>(count));
   return {one.seq, ids, count == left ? std::vector{count - 1} : std::vector<int>{}};
 }
 

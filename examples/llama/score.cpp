@@ -127,8 +127,8 @@ std::vector<token_sequence> texts_of(score_options const& asked) {
 void write_logits(std::string const& path, std::vector<float> const& logits, int vocab) {
   if (path.empty()) return;
   support::safetensors_writer out;
-  out.add("logits", support::dtype::f32,
-          {static_cast<std::int64_t>(logits.size()) / vocab, vocab}, logits);
+  out.add("logits", support::dtype::f32, {static_cast<std::int64_t>(logits.size()) / vocab, vocab},
+          logits);
   out.write_file(path);
 }
 
@@ -150,8 +150,8 @@ void score(engine_options engine_asked, score_options const& asked) {
   };
   std::int64_t fed = 0;
   for (std::size_t i = 0; i < texts.size();) {
-    auto const count = std::min(static_cast<std::size_t>(engine_asked.max_sequences),
-                                texts.size() - i);
+    auto const count =
+        std::min(static_cast<std::size_t>(engine_asked.max_sequences), texts.size() - i);
     work.run(std::span(texts).subspan(i, count), std::span(sums).subspan(i, count),
              [&](std::int64_t rows) {
                fed += rows;

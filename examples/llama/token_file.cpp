@@ -15,11 +15,11 @@ std::vector<token_sequence> read_token_file(std::string const& path) {
         info.shape == tokens.shape) {
       return;
     }
-    throw support::input_error(file.name() + ": tensor " + name, "wrong type or shape",
-                               std::string(support::name_of(info.type)) + " " +
-                                   support::to_string(info.shape),
-                               std::string(support::name_of(type)) +
-                                   " [sequences, length + 1], the same of tokens and scored");
+    throw support::input_error(
+        file.name() + ": tensor " + name, "wrong type or shape",
+        std::string(support::name_of(info.type)) + " " + support::to_string(info.shape),
+        std::string(support::name_of(type)) +
+            " [sequences, length + 1], the same of tokens and scored");
   };
   expect("tokens", tokens, support::dtype::i32);
   expect("scored", scored, support::dtype::u8);

@@ -8,8 +8,8 @@ namespace llama {
 
 /// Sequences to score: docs/formats.md, a token file.
 struct token_sequence {
-  std::vector<int> tokens;            // one more than are fed
-  std::vector<std::uint8_t> scored;   // as many
+  std::vector<int> tokens;           // one more than are fed
+  std::vector<std::uint8_t> scored;  // as many
 };
 
 /// Reads a token file. Refuses what is none, as support::input_error.

@@ -64,15 +64,15 @@ model_weights<D> load_weights(D& device, checkpoint& from, model_config const& c
     layer_weights<D> layer;
     layer.norm = device.floats(from.read(in + "input_layernorm.weight", {c.hidden}));
     layer.mlp_norm = device.floats(from.read(in + "post_attention_layernorm.weight", {c.hidden}));
-    layer.qkv = device.operands(stacked(from, in,
-                                        {matrix("self_attn.q_proj", c.q_width()),
-                                         matrix("self_attn.k_proj", c.kv_width()),
-                                         matrix("self_attn.v_proj", c.kv_width())}));
+    layer.qkv = device.operands(
+        stacked(from, in,
+                {matrix("self_attn.q_proj", c.q_width()), matrix("self_attn.k_proj", c.kv_width()),
+                 matrix("self_attn.v_proj", c.kv_width())}));
     if (c.qkv_bias) {
-      layer.qkv_bias = device.floats(stacked(from, in,
-                                             {bias("q_proj.bias", c.q_width()),
-                                              bias("k_proj.bias", c.kv_width()),
-                                              bias("v_proj.bias", c.kv_width())}));
+      layer.qkv_bias = device.floats(
+          stacked(from, in,
+                  {bias("q_proj.bias", c.q_width()), bias("k_proj.bias", c.kv_width()),
+                   bias("v_proj.bias", c.kv_width())}));
     }
     layer.output =
         device.operands(from.read(in + "self_attn.o_proj.weight", {c.hidden, c.q_width()}));

@@ -1,4 +1,4 @@
-// expect: ott: a quantizer needs bits, params, fit(lo, hi), encode(params, x) and decode(params, code)
+// expect: ott: a quantizer needs bits, params, fit(lo, hi), encode(params, x) and decode(
 #include <ott/policy/cache_policy.hpp>
 
 struct halves {

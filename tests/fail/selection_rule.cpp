@@ -1,4 +1,4 @@
-// expect: ott: a selection rule needs score(row, pos) -> uint64 or term(x) -> int64, or traces = false
+// expect: ott: a selection rule needs score(row, pos) -> uint64 or term(x) -> int64
 #include <ott/policy/cache_policy.hpp>
 
 struct loudest {

@@ -1,4 +1,4 @@
-// expect: ott: policy::value_group must be 0 (all channels) or a multiple of 16 that divides head_dim
+// expect: ott: policy::value_group must be 0 (all channels) or a multiple of 16
 #include <ott/policy/cache_policy.hpp>
 
 struct mine : ott::paper_policy {

@@ -1,5 +1,6 @@
 #pragma once
-/// What every policy's parity test does: the same calls to host and device, bytes and outputs compared.
+/// What every policy's parity test does: the same calls to host and device, bytes and outputs
+/// compared.
 
 #include <cstdio>
 
@@ -17,13 +18,15 @@ void check_attend(char const* what, rig<P>& r, std::vector<share> const& shares,
                   ott::attend_options options = {}, std::vector<std::int32_t> const& q_pos = {},
                   float query_size = 1.0f) {
   auto const d = r.template attend<Q>(shares, q_heads, options, q_pos, query_size);
-  std::printf("  %-28s Q%zu heads %2d  out %.2e  lse %.2e\n", what, sizeof(Q), q_heads, d.out, d.lse);
+  std::printf("  %-20s Q%zu heads %2d  out %.2e  lse %.2e\n", what, sizeof(Q), q_heads, d.out,
+              d.lse);
   CAPTURE(what, q_heads, sizeof(Q));
   CHECK(d.out <= tolerance<Q> * query_size);  // errors of logits grow with them
   CHECK(d.lse <= 2e-3 * query_size * query_size);
 }
 
-/// Ragged sequences, appended in odd pieces; then attention with few and many rows, all query types.
+/// Ragged sequences, appended in odd pieces; then attention with few and many rows, all query
+/// types.
 template <class P>
 void check_parity(char const* name, int most_tokens = 1500) {
   if (!std::getenv("OTT_FULL")) most_tokens = std::min(most_tokens, 700);

@@ -29,7 +29,8 @@ struct cube_step {
   }
 };
 
-/// A rotation of the user's own: swaps neighbours, one of them negated. Orthogonal, its own inverse.
+/// A rotation of the user's own: swaps neighbours, one of them negated. Orthogonal, its own
+/// inverse.
 struct swap_pairs {
   static constexpr char const* name = "swap_pairs";
   static constexpr bool identity = false;

@@ -1,5 +1,6 @@
 #pragma once
-/// One layer on the host and the same on the device: every call goes to both, then bytes are compared.
+/// One layer on the host and the same on the device: every call goes to both, then bytes are
+/// compared.
 
 #include <algorithm>
 #include <cmath>
@@ -112,7 +113,9 @@ class rig {
             device_flag_.template as<std::int32_t>()};
   }
   int length(int slot) const { return heads_[static_cast<std::size_t>(slot) * kv_heads].length; }
-  int groups(int slot) const { return heads_[static_cast<std::size_t>(slot) * kv_heads].num_groups; }
+  int groups(int slot) const {
+    return heads_[static_cast<std::size_t>(slot) * kv_heads].num_groups;
+  }
 
   /// Random tokens to both.
   void append(std::vector<share> const& shares) {
@@ -129,10 +132,11 @@ class rig {
     device.copy(device_k.template as<void>(), k.data(), bytes, stream);
     device.copy(device_v.template as<void>(), v.data(), bytes, stream);
     device.copy(device_numbers.template as<void>(), numbers.data(), device_numbers.size(), stream);
+    auto const view_of = [&](device_bytes<P> const& data) {
+      return ott::dense_view(data.template as<element const>(), rows, kv_heads, P::head_dim);
+    };
     device.append(device_layer(), batch_of(shares, device_numbers.template as<std::int32_t>()),
-                  ott::dense_view(device_k.template as<element const>(), rows, kv_heads, P::head_dim),
-                  ott::dense_view(device_v.template as<element const>(), rows, kv_heads, P::head_dim),
-                  stream);
+                  view_of(device_k), view_of(device_v), stream);
     device.wait(stream);
   }
 

@@ -1,4 +1,5 @@
-// What only a device can show: graphs, streams, large pools, missing pages, failures that are reported.
+// What only a device can show: graphs, streams, large pools, missing pages, failures that are
+// reported.
 #include <ott/ott.cuh>
 
 #include "device.hpp"
@@ -10,7 +11,8 @@ struct small : ott::paper_policy {
   static constexpr int head_dim = 64, group = 32, residual = 8;
 };
 
-/// One decode step of every slot with its own device buffers, so that steps can be queued or captured.
+/// One decode step of every slot with its own device buffers, so that steps can be queued or
+/// captured.
 class stepper {
  public:
   static constexpr int q_per_kv = 4;
@@ -201,10 +203,12 @@ TEST_CASE("a pool above 4 GiB") {
   constexpr int rows = 200;
   auto const k = ott_test::random_rows<ott::half>(r.rng, rows, 2, small::head_dim, true);
   std::int32_t const numbers[] = {0, 0, rows};
-  ott_test::device_bytes<small> device_k{r.device, k.size() * 2}, device_n{r.device, sizeof numbers};
+  ott_test::device_bytes<small> device_k{r.device, k.size() * 2};
+  ott_test::device_bytes<small> device_n{r.device, sizeof numbers};
   r.device.copy(device_k.as<void>(), k.data(), device_k.size(), nullptr);
   r.device.copy(device_n.as<void>(), numbers, sizeof numbers, nullptr);
-  auto const device_view = ott::dense_view(device_k.as<ott::half const>(), rows, 2, small::head_dim);
+  auto const* const data = device_k.as<ott::half const>();
+  auto const device_view = ott::dense_view(data, rows, 2, small::head_dim);
   auto const host_view = ott::dense_view(k.data(), rows, 2, small::head_dim);
   auto const* n = device_n.as<std::int32_t const>();
   r.device.append(layer, {1, rows, rows, n, n + 1}, device_view, device_view, nullptr);

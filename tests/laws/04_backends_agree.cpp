@@ -121,21 +121,24 @@ void check_attention(subject const& s, any_cache& cache, ott::seq_id id, int tok
   frobenius error;
   auto const size = static_cast<std::size_t>(s.method.head_dim);
   for (int row = 0; row < v.rows; ++row) {
-    int const pos = v.told_positions ? call.q_pos[static_cast<std::size_t>(row)] : tokens - v.rows + row;
+    int const pos =
+        v.told_positions ? call.q_pos[static_cast<std::size_t>(row)] : tokens - v.rows + row;
     for (int q_head = 0; q_head < call.q_heads; ++q_head) {
       auto const at = static_cast<std::size_t>(row * call.q_heads + q_head);
       naive::row const q(call.q.begin() + static_cast<std::ptrdiff_t>(at * size),
                          call.q.begin() + static_cast<std::ptrdiff_t>((at + 1) * size));
-      auto const want = cache.as_read(id, 0, q_head / v.q_per_kv, q, pos,
-                                      {static_cast<double>(v.scale), static_cast<double>(v.soft_cap),
-                                       v.sliding_window});
+      auto const want = cache.as_read(
+          id, 0, q_head / v.q_per_kv, q, pos,
+          {static_cast<double>(v.scale), static_cast<double>(v.soft_cap), v.sliding_window});
       error.add(got.out.data() + at * size, want.out);
       REQUIRE(static_cast<double>(got.lse[at]) == Approx(want.lse).margin(5e-3).epsilon(1e-3));
     }
   }
   bool const host = s.backend == "host";
   // On the host only the output is rounded; the tensor cores also round queries and weights.
-  double const rounding = v.type == query_type::bf16 ? 4e-3 : v.type == query_type::fp16 ? 6e-4 : 1e-5;
+  double const rounding = v.type == query_type::bf16   ? 4e-3
+                          : v.type == query_type::fp16 ? 6e-4
+                                                       : 1e-5;
   CHECK(error.relative() < (host ? rounding : rounding + 5e-3));
 }
 
@@ -157,7 +160,8 @@ TEST_CASE("law 4: attention where there is only a window, or no window") {
   OTT_NEEDS_SUBJECTS();
   for (subject const* s : subjects()) {
     auto const config = shape_of(*s, 1, 1, 1, 2);
-    int const whole = s->method.group + s->method.residual;  // with R = 0 the window is empty after it
+    int const whole =
+        s->method.group + s->method.residual;  // with R = 0 the window is empty after it
     for (int tokens : {1, whole - 1, whole}) {
       auto const kv = rows_by_layer(*s, 51, tokens, 1, 1);
       auto const cache = s->make(config, 0x98);

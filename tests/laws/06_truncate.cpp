@@ -27,7 +27,8 @@ TEST_CASE("law 6: truncated tokens might as well never have come") {
       CHECK(cache->length(id, 0) == kept);
       CHECK(cache->num_groups(id, 1) == groups);  // a flush is not undone
       auto const homes_then = cache->homes(id, 0, 0);
-      for (std::size_t pos = 0; pos < homes_then.size(); ++pos) REQUIRE(homes_then[pos] == homes[pos]);
+      for (std::size_t pos = 0; pos < homes_then.size(); ++pos)
+        REQUIRE(homes_then[pos] == homes[pos]);
       cache->append_all(id, fresh, 0, later - kept);
 
       ott::seq_id const never = cache->create();

@@ -36,7 +36,8 @@ TEST_CASE("law 8: state and output do not depend on what else is in the batch") 
       together.push_back(cache->create());
       alone.push_back(cache->create());
     }
-    // In steps of uneven rows, sequences dropping out of the batch as they are done, and order changing.
+    // In steps of uneven rows, sequences dropping out of the batch as they are done, and order
+    // changing.
     std::vector<int> done(count, 0);
     for (int step = 0;; ++step) {
       entries batch;

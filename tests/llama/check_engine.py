@@ -90,8 +90,8 @@ def check_generate(llama, folder):
         alone = run(llama, "generate", folder, *more, "--prompt", " ".join(map(str, prompt)))
         expect("alone", [int(i) for i in alone.split()] == answer, f"{alone}, want {answer}")
     joined = run(llama, "generate", folder, *more, "--batch", 2, given=lines)
-    expect("batch of 2", [[int(i) for i in line.split()] for line in joined.splitlines()] == answers,
-           "other tokens")
+    of_two = [[int(i) for i in line.split()] for line in joined.splitlines()]
+    expect("batch of 2", of_two == answers, "other tokens")
     sampled = [run(llama, "generate", folder, "--prompt", "5 6 7", "--temperature", 1, "--top-p",
                    0.9, "--seed", seed, "--ignore-stop") for seed in (1, 1, 2)]
     expect("seed", sampled[0] == sampled[1] != sampled[2], sampled)

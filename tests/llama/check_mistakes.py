@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""check_mistakes.py LLAMA: what a user or a damaged file can get wrong ends with exit code 2 and one
-line that names it."""
+"""check_mistakes.py LLAMA: what a user or a damaged file can get wrong ends with exit code 2 and
+one line that names it."""
 import json
 import subprocess
 import sys

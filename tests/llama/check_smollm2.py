@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""check_smollm2.py LLAMA FOLDER: the real model. Fetches it into FOLDER unless it is there, scores 512
-tokens against a recorded value and generates a short text."""
+"""check_smollm2.py LLAMA FOLDER: the real model. Fetches it into FOLDER unless it is there, scores
+512 tokens against recorded values and generates a short text."""
 import json
 import subprocess
 import sys

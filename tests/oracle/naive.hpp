@@ -7,9 +7,10 @@
 #include <utility>
 #include <vector>
 
-// The method note (docs/method.md) in double precision and plain loops, as slow as it likes: a third
-// opinion beside the host and the device backend, which share their text. Nothing of ott is used here.
-// fp32 steps of the method are a double operation rounded to float, which is the same number.
+// The method note (docs/method.md) in double precision and plain loops, as slow as it likes: a
+// third opinion beside the host and the device backend, which share their text. Nothing of ott is
+// used here. fp32 steps of the method are a double operation rounded to float, which is the same
+// number.
 namespace naive {
 
 using row = std::vector<double>;
@@ -335,8 +336,8 @@ class head_cache {
       int in_evicted = 0;
       for (traced& e : traced_) {
         (e.evicted ? in_evicted : in_pool) += 1;
-        if (!e.evicted && (largest == nullptr || std::pair(largest->score, largest->pos) <
-                                                     std::pair(e.score, e.pos))) {
+        if (!e.evicted && (largest == nullptr ||
+                           std::pair(largest->score, largest->pos) < std::pair(e.score, e.pos))) {
           largest = &e;
         }
       }

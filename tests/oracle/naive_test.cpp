@@ -22,8 +22,8 @@ TEST_CASE("oracle: fp16 and bf16 as stored") {
   using naive::number;
   using naive::stored;
   CHECK(stored(number::fp16, 1.0) == 1.0);
-  CHECK(stored(number::fp16, 1.0 + 0x1p-11) == 1.0);                 // a tie goes to even
-  CHECK(stored(number::fp16, 1.0 + 3 * 0x1p-11) == 1.0 + 0x1p-9);    // and so does this one
+  CHECK(stored(number::fp16, 1.0 + 0x1p-11) == 1.0);               // a tie goes to even
+  CHECK(stored(number::fp16, 1.0 + 3 * 0x1p-11) == 1.0 + 0x1p-9);  // and so does this one
   CHECK(stored(number::fp16, 1e9) == 65504.0);
   CHECK(stored(number::fp16, 65519.0) == 65504.0);
   CHECK(stored(number::fp16, 0x1p-24) == 0x1p-24);

@@ -1,5 +1,5 @@
-// Append and flush by a team of threads, to be run under ThreadSanitizer: the bytes are those of one
-// thread, whatever the team's size and however late its members are.
+// Append and flush by a team of threads, to be run under ThreadSanitizer: the bytes are those of
+// one thread, whatever the team's size and however late its members are.
 #include <memory>
 #include <string>
 
@@ -30,7 +30,8 @@ void check_team(std::uint64_t seed, int size) {
   ott_test::one_head<P> alone{groups};
   ott_test::one_head<P> together{groups};
   int first = 0;
-  for (int const count : {P::group / 2, 2 * P::group + 5, rows.tokens - P::group / 2 - 2 * P::group - 5}) {
+  for (int const count :
+       {P::group / 2, 2 * P::group + 5, rows.tokens - P::group / 2 - 2 * P::group - 5}) {
     auto const part = rows.slice(first, count);
     first += count;
     REQUIRE(alone.append(part.keys(), part.values()));

@@ -1,5 +1,5 @@
-// Whole flushes inside static_assert: the compiler runs the same text as the GPU, and refuses undefined
-// behaviour on the way. The numbers were found with a pencil.
+// Whole flushes inside static_assert: the compiler runs the same text as the GPU, and refuses
+// undefined behaviour on the way. The numbers were found with a pencil.
 #include <ott/algo/append.hpp>
 #include <ott/layout/group_block.hpp>
 #include <support/catch.hpp>
@@ -54,7 +54,8 @@ constexpr outcome<P> appended(Key const& key, Value const& value, int cut) {
   return out;
 }
 
-// Key channel c runs through c, c + 1, c + 2, c + 3, but token 5 is 0.5 throughout: the smallest key.
+// Key channel c runs through c, c + 1, c + 2, c + 3, but token 5 is 0.5 throughout: the smallest
+// key.
 constexpr float key_of(int t, int c) {
   return t == 5 ? 0.5f : static_cast<float>(c) + static_cast<float>(t % 4);
 }
@@ -70,8 +71,9 @@ constexpr bool paper_is_right(int cut) {
   for (int c = 0; c < 16; ++c) {
     ok = ok && ott::to_float(out.state.traced_k[c]) == 0.5f;
     ok = ok && ott::to_float(out.state.traced_v[c]) == value_of(5, c);
-    ok = ok && ott::to_float(out.state.window_k[32 * 16 + c]) == key_of(32, c);  // position 32, row 32
-    ok = ok && ott::to_float(out.block.key_param(0, c, 0)) == 1.0f;              // scale
+    ok = ok &&
+         ott::to_float(out.state.window_k[32 * 16 + c]) == key_of(32, c);  // position 32, row 32
+    ok = ok && ott::to_float(out.block.key_param(0, c, 0)) == 1.0f;        // scale
     ok = ok && ott::to_float(out.block.key_param(0, c, 1)) == static_cast<float>(c);
     for (int t = 0; t < 32; ++t) {
       // For token 5 stands the mean of the others, c + 47 / 31 = c + 1.516.
@@ -86,9 +88,9 @@ constexpr bool paper_is_right(int cut) {
   return ok;
 }
 
-// Word 0 of the keys is lane 0, register 0: tokens 0 and 16, channels 0 .. 3 (k-step 0) and 8 .. 11 (k-step
-// 1) in four fields a byte: code 0 in all. Word 16 is lane 4: tokens 1 and 17, code 1. Word 4 is lane 1,
-// channels 16 and up: there are none, code 0.
+// Word 0 of the keys is lane 0, register 0: tokens 0 and 16, channels 0 .. 3 (k-step 0) and 8 .. 11
+// (k-step 1) in four fields a byte: code 0 in all. Word 16 is lane 4: tokens 1 and 17, code 1. Word
+// 4 is lane 1, channels 16 and up: there are none, code 0.
 constexpr auto paper_words = appended<tiny>(key_of, value_of, 33).block;
 static_assert(paper_words.key_codes()[0] == 0u && paper_words.key_codes()[16] == 0x55555555u);
 static_assert(paper_words.key_codes()[20] == 0u);

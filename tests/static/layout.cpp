@@ -41,7 +41,8 @@ static_assert(!ott::has_integer_groups<ott_test::own_parts>);
 static_assert(!ott::has_integer_groups<ott_test::eight_bit>, "fp32 parameters");
 
 using shape = ott::group_shape<ott::paper_policy>;
-static_assert(shape::key_scales_at == 4096 && shape::key_zeros_at == 4352 && shape::key_bytes == 4608);
+static_assert(shape::key_scales_at == 4096 && shape::key_zeros_at == 4352 &&
+              shape::key_bytes == 4608);
 static_assert(shape::value_params_at == 4096 && shape::marks_at == 4608);
 static_assert(ott::group_shape<ott::rotated_policy>::factors_at == 4608);
 

@@ -30,50 +30,46 @@ naive::token widened_token(typename P::element const* k, typename P::element con
 namespace detail {
 
 inline std::string said(std::string const& what, int group, int token, double got, double want) {
-  return what + " of group " + std::to_string(group) + ", token " + std::to_string(token) + ": got " +
-         std::to_string(got) + ", the oracle has " + std::to_string(want);
+  return what + " of group " + std::to_string(group) + ", token " + std::to_string(token) +
+         ": got " + std::to_string(got) + ", the oracle has " + std::to_string(want);
 }
 
-/// Codes and parameters of one tensor of one group, bit for bit. At traced tokens a mean stands in, whose
-/// last bit the method leaves open.
+/// Codes and parameters of one tensor of one group, bit for bit. At traced tokens a mean stands in,
+/// whose last bit the method leaves open.
 template <class P, class Layout, class Quantizer, class CodeOf, class ParamOf>
 std::string compare_tensor(char const* name, int group, naive::coded_tensor const& want,
                            std::vector<bool> const& marks, CodeOf code_of, ParamOf param_of) {
-  if constexpr (Layout::exact) {
-    return {};  // compared as elements
-  } else {
-    int num_stand_ins = 0;
-    int num_off = 0;
-    for (int t = 0; t < P::group; ++t) {
-      auto const token = static_cast<std::size_t>(t);
-      for (int c = 0; marks[token] && Layout::by_channel && c < P::head_dim; ++c) {
-        ++num_stand_ins;
-        num_off += code_of(t, c) == want.codes[token][static_cast<std::size_t>(c)] ? 0 : 1;
+  int num_stand_ins = 0;
+  int num_off = 0;
+  for (int t = 0; t < P::group; ++t) {
+    auto const token = static_cast<std::size_t>(t);
+    for (int c = 0; marks[token] && Layout::by_channel && c < P::head_dim; ++c) {
+      ++num_stand_ins;
+      num_off += code_of(t, c) == want.codes[token][static_cast<std::size_t>(c)] ? 0 : 1;
+    }
+    if (marks[token]) continue;
+    for (int c = 0; c < P::head_dim; ++c) {
+      auto const channel = static_cast<std::size_t>(c);
+      double const scale = ott::to_float(param_of(t, c, 0));
+      if (scale != want.scale[token][channel]) {
+        return said(std::string{name} + " scale", group, t, scale, want.scale[token][channel]);
       }
-      if (marks[token]) continue;
-      for (int c = 0; c < P::head_dim; ++c) {
-        auto const channel = static_cast<std::size_t>(c);
-        double const scale = ott::to_float(param_of(t, c, 0));
-        if (scale != want.scale[token][channel]) {
-          return said(std::string{name} + " scale", group, t, scale, want.scale[token][channel]);
-        }
-        if constexpr (ott::num_params<Quantizer>() == 2) {
-          double const zero = ott::to_float(param_of(t, c, 1));
-          if (zero != want.zero[token][channel]) {
-            return said(std::string{name} + " zero", group, t, zero, want.zero[token][channel]);
-          }
-        }
-        if (code_of(t, c) != want.codes[token][channel]) {
-          return said(std::string{name} + " code", group, t, code_of(t, c),
-                      want.codes[token][channel]);
+      if constexpr (ott::num_params<Quantizer>() == 2) {
+        double const zero = ott::to_float(param_of(t, c, 1));
+        if (zero != want.zero[token][channel]) {
+          return said(std::string{name} + " zero", group, t, zero, want.zero[token][channel]);
         }
       }
+      if (code_of(t, c) != want.codes[token][channel]) {
+        return said(std::string{name} + " code", group, t, code_of(t, c),
+                    want.codes[token][channel]);
+      }
     }
-    if (num_off > 1 + num_stand_ins / 50) {
-      return said(std::string{name} + " codes of stand-ins", group, -1, num_off, 0);
-    }
-    return {};
   }
+  if (num_off > 1 + num_stand_ins / 50) {
+    return said(std::string{name} + " codes of stand-ins", group, -1, num_off, 0);
+  }
+  return {};
 }
 
 /// Squared errors of the untraced tokens, ours and the oracle's, against what was to be coded.
@@ -94,7 +90,8 @@ struct coding_errors {
 };
 
 template <class P>
-std::string compare_quality(int g, ott::group_block<P> const& block, naive::head_cache const& oracle) {
+std::string compare_quality(int g, ott::group_block<P> const& block,
+                            naive::head_cache const& oracle) {
   naive::coded_group const& want = oracle.group(g);
   coding_errors keys;
   coding_errors values;
@@ -115,7 +112,8 @@ std::string compare_quality(int g, ott::group_block<P> const& block, naive::head
 }
 
 template <class P>
-std::string compare_group(int g, ott::group_block<P> const& block, naive::head_cache const& oracle) {
+std::string compare_group(int g, ott::group_block<P> const& block,
+                          naive::head_cache const& oracle) {
   naive::coded_group const& want = oracle.group(g);
   for (int t = 0; t < P::group; ++t) {
     if (block.marked(t) != want.marks[static_cast<std::size_t>(t)]) {
@@ -129,18 +127,24 @@ std::string compare_group(int g, ott::group_block<P> const& block, naive::head_c
         double const k = raw.k[static_cast<std::size_t>(c)];
         double const v = raw.v[static_cast<std::size_t>(c)];
         if (ott::exact_keys<P> && block.key(t, c) != k) return said("K", g, t, block.key(t, c), k);
-        if (ott::exact_values<P> && block.value(t, c) != v) return said("V", g, t, block.value(t, c), v);
+        if (ott::exact_values<P> && block.value(t, c) != v)
+          return said("V", g, t, block.value(t, c), v);
       }
     }
   }
   if constexpr (!exact_in_oracle<P>) return compare_quality<P>(g, block, oracle);
-  std::string const keys = compare_tensor<P, ott::key_layout<P>, typename P::key_quantizer>(
-      "K", g, want.k, want.marks, [&](auto t, int c) { return block.key_code(t, c); },
-      [&](auto t, int c, int f) { return block.key_param(t, c, f); });
-  if (!keys.empty()) return keys;
-  return compare_tensor<P, ott::value_layout<P>, typename P::value_quantizer>(
-      "V", g, want.v, want.marks, [&](auto t, int c) { return block.value_code(t, c); },
-      [&](auto t, int c, int f) { return block.value_param(t, c, f); });
+  if constexpr (!ott::exact_keys<P>) {
+    std::string const keys = compare_tensor<P, ott::key_layout<P>, typename P::key_quantizer>(
+        "K", g, want.k, want.marks, [&](int t, int c) { return block.key_code(t, c); },
+        [&](int t, int c, int f) { return block.key_param(t, c, f); });
+    if (!keys.empty()) return keys;
+  }
+  if constexpr (!ott::exact_values<P>) {
+    return compare_tensor<P, ott::value_layout<P>, typename P::value_quantizer>(
+        "V", g, want.v, want.marks, [&](int t, int c) { return block.value_code(t, c); },
+        [&](int t, int c, int f) { return block.value_param(t, c, f); });
+  }
+  return {};
 }
 
 template <class P>
@@ -155,7 +159,8 @@ bool same_row(typename P::element const* row, naive::row const& want) {
 
 }  // namespace detail
 
-/// The whole of one head: lengths, pools and their rows, window, groups. `block_of(group)` gives a block.
+/// The whole of one head: lengths, pools and their rows, window, groups. `block_of(group)` gives a
+/// block.
 template <class P, class BlockOf>
 std::string disagreement(ott::head_state<P> const& state, BlockOf block_of,
                          naive::head_cache const& oracle) {
@@ -205,7 +210,8 @@ struct read_token {
   naive::row v;
 };
 
-/// All tokens that take part, as the cache itself reads them: groups as decoded, traced rows, window.
+/// All tokens that take part, as the cache itself reads them: groups as decoded, traced rows,
+/// window.
 template <class P, class BlockOf>
 std::vector<read_token> as_read(ott::head_state<P> const& state, BlockOf block_of) {
   std::vector<read_token> all;

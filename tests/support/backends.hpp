@@ -12,8 +12,8 @@
 #include <support/bytes.hpp>
 #include <support/random_kv.hpp>
 
-// Caches of every policy on every backend behind one face without types: a law is written and compiled
-// once. Instances are made in the instances_* files of a test program.
+// Caches of every policy on every backend behind one face without types: a law is written and
+// compiled once. Instances are made in the instances_* files of a test program.
 namespace ott_test {
 
 /// Keys and values as floats that the element type can hold.
@@ -147,7 +147,8 @@ inline std::vector<rows> rows_by_layer(subject const& s, std::uint64_t seed, int
 }
 
 /// The oracle after the first `tokens` rows of one head.
-inline naive::head_cache oracle_of(subject const& s, rows const& kv, int head, int tokens, int pool) {
+inline naive::head_cache oracle_of(subject const& s, rows const& kv, int head, int tokens,
+                                   int pool) {
   naive::head_cache oracle{s.method, pool};
   auto const wide = [&](float const* row) { return naive::row(row, row + kv.head_dim); };
   for (int t = 0; t < tokens; ++t) oracle.append({wide(kv.key(t, head)), wide(kv.value(t, head))});
@@ -155,7 +156,8 @@ inline naive::head_cache oracle_of(subject const& s, rows const& kv, int head, i
 }
 
 /// Query rows that the type can hold.
-inline std::vector<float> queries(query_type type, std::uint64_t seed, int count, int heads, int head_dim) {
+inline std::vector<float> queries(query_type type, std::uint64_t seed, int count, int heads,
+                                  int head_dim) {
   std::vector<float> q;
   auto const take = [&](auto const& typed) {
     for (auto const x : typed) q.push_back(ott::to_float(x));

@@ -77,8 +77,8 @@ inline std::string difference(bytes const& a, bytes const& b) {
       ++count;
     }
   }
-  return std::to_string(count) + " of " + std::to_string(a.size()) + " bytes differ, the first at " +
-         std::to_string(at);
+  return std::to_string(count) + " of " + std::to_string(a.size()) +
+         " bytes differ, the first at " + std::to_string(at);
 }
 
 }  // namespace ott_test

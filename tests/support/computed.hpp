@@ -23,8 +23,8 @@ __global__ void computed_kernel(F f, T* out, int count) {
 
 #endif
 
-/// f(0) .. f(count - 1), by the GPU in the CUDA lane where there is one, else here. So a test of a function
-/// for both sides is written once.
+/// f(0) .. f(count - 1), by the GPU in the CUDA lane where there is one, else here. So a test of a
+/// function for both sides is written once.
 template <class T, class F>
 std::vector<T> computed(int count, F f) {
   std::vector<T> out(static_cast<std::size_t>(count));

@@ -14,7 +14,8 @@ inline int length_for(subject const& s, int groups) {
   return groups * s.method.group + s.method.residual + s.method.group / 3;
 }
 
-inline ott::cache_config shape_of(subject const& s, int layers, int heads, int sequences, int groups) {
+inline ott::cache_config shape_of(subject const& s, int layers, int heads, int sequences,
+                                  int groups) {
   ott::cache_config config;
   config.num_layers = layers;
   config.num_kv_heads = heads;

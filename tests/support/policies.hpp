@@ -11,8 +11,8 @@
 #include <ott/policy/min_l2.hpp>
 #include <ott/policy/symmetric.hpp>
 
-// The policies every law is tried on: the built-in ones as they are, and small ones that between them
-// have every part, element type, bit width and awkward head_dim.
+// The policies every law is tried on: the built-in ones as they are, and small ones that between
+// them have every part, element type, bit width and awkward head_dim.
 namespace ott_test {
 
 /// Small enough for many tries: groups of 32, a short window, pools that fill up.
@@ -193,7 +193,7 @@ inline constexpr bool known_to_oracle = !std::same_as<P, own_parts>;
 /// Does the method fix every fp32 step of it? Otherwise the oracle agrees in quality, not in bits.
 template <class P>
 inline constexpr bool exact_in_oracle =
-    known_to_oracle<P> && P::key_rotation::identity && P::value_rotation::identity &&
+    known_to_oracle<P>&& P::key_rotation::identity&& P::value_rotation::identity &&
     !P::key_factor::present && std::same_as<typename P::key_fit, ott::min_max> &&
     std::same_as<typename P::value_fit, ott::min_max>;
 

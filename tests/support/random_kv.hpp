@@ -91,8 +91,8 @@ void copy_row(T const* from, T* to, int head_dim) {
 
 }  // namespace detail
 
-/// Outlier-shaped keys and values with what breaks naive code planted among them: tiny keys, exact ties of
-/// the score, constant and zero rows, -0 and denormals.
+/// Outlier-shaped keys and values with what breaks naive code planted among them: tiny keys, exact
+/// ties of the score, constant and zero rows, -0 and denormals.
 template <class T>
 kv_rows<T> random_kv(std::uint64_t seed, int tokens, int heads, int head_dim) {
   random_source random{seed};

@@ -10,18 +10,23 @@
 
 namespace ott_test {
 
-/// CPU threads as a team: a CUDA block where ThreadSanitizer can look. With a seed, members are late at
-/// barriers by random amounts, so that orders occur that a loaded machine would show once a year.
+/// CPU threads as a team: a CUDA block where ThreadSanitizer can look. With a seed, members are
+/// late at barriers by random amounts, so that orders occur that a loaded machine would show once a
+/// year.
 class thread_team {
  public:
   thread_team(int rank, int size, std::barrier<>& barrier, std::uint64_t jitter)
-      : rank_{rank}, size_{size}, barrier_{&barrier}, jitter_{jitter ^ static_cast<std::uint64_t>(rank)} {}
+      : rank_{rank},
+        size_{size},
+        barrier_{&barrier},
+        jitter_{jitter ^ static_cast<std::uint64_t>(rank)} {}
 
   int rank() const { return rank_; }
   int size() const { return size_; }
   void sync() const {
     jitter_ = jitter_ * 6364136223846793005ull + 1442695040888963407ull;
-    if (jitter_ >> 61 == 0) std::this_thread::sleep_for(std::chrono::microseconds{jitter_ >> 57 & 15});
+    if (jitter_ >> 61 == 0)
+      std::this_thread::sleep_for(std::chrono::microseconds{jitter_ >> 57 & 15});
     barrier_->arrive_and_wait();
   }
 

@@ -23,7 +23,9 @@ class placed {
     backend.wait({});
   }
   placed(Backend& backend, std::size_t size)
-      : backend_{backend}, size_{size}, data_{static_cast<T*>(backend.allocate((size + 1) * sizeof(T)))} {}
+      : backend_{backend},
+        size_{size},
+        data_{static_cast<T*>(backend.allocate((size + 1) * sizeof(T)))} {}
   placed(placed const&) = delete;
   ~placed() { backend_.deallocate(data_, (size_ + 1) * sizeof(T)); }
 
@@ -44,7 +46,8 @@ class placed {
 template <class T>
 std::vector<T> narrowed(std::vector<float> const& wide) {
   std::vector<T> narrow(wide.size());
-  std::transform(wide.begin(), wide.end(), narrow.begin(), [](float x) { return ott::from_float<T>(x); });
+  std::transform(wide.begin(), wide.end(), narrow.begin(),
+                 [](float x) { return ott::from_float<T>(x); });
   return narrow;
 }
 
@@ -83,12 +86,15 @@ class typed_cache final : public any_cache {
   using element = typename P::element;
 
   typed_cache(ott::cache_config const& config, unsigned char garbage)
-      : memory_{{}, garbage, {}}, cache_{config, {}, memory_.source()}, num_own_{memory_.pieces.size()} {}
+      : memory_{{}, garbage, {}},
+        cache_{config, {}, memory_.source()},
+        num_own_{memory_.pieces.size()} {}
 
   ott::seq_id create() override { return cache_.create({}); }
 
   void append(entries const& batch, int layer, rows const& kv) override {
-    with_tensors(batch, kv, [&](auto const& b, auto k, auto v) { cache_.append(b, layer, k, v, {}); });
+    with_tensors(batch, kv,
+                 [&](auto const& b, auto k, auto v) { cache_.append(b, layer, k, v, {}); });
   }
   void replay(entries const& batch, int layer, rows const& kv) override {
     with_tensors(batch, kv, [&](auto const& b, auto k, auto v) {
@@ -109,7 +115,9 @@ class typed_cache final : public any_cache {
   }
   void drop(ott::seq_id id) override { cache_.drop(id); }
   std::vector<std::byte> save(ott::seq_id id) override { return ott::save(cache_, id, {}); }
-  ott::seq_id load(std::vector<std::byte> const& blob) override { return ott::load(cache_, blob, {}); }
+  ott::seq_id load(std::vector<std::byte> const& blob) override {
+    return ott::load(cache_, blob, {});
+  }
   bool can_append(entries const& batch, int times) override {
     return cache_.can_append(cache_.make_batch(batch, {}), times);
   }
@@ -124,7 +132,9 @@ class typed_cache final : public any_cache {
   bool take_missed_step() override { return cache_.take_missed_step({}); }
 
   int length(ott::seq_id id, int layer) override { return cache_.length(id, layer); }
-  int num_groups(ott::seq_id id, int layer) override { return fetch(id, layer, 0).state->num_groups; }
+  int num_groups(ott::seq_id id, int layer) override {
+    return fetch(id, layer, 0).state->num_groups;
+  }
   int available_pages() override { return cache_.available_pages(); }
   int num_sequences() override { return cache_.num_sequences(); }
   ott::cache_config const& config() override { return cache_.config(); }
@@ -160,13 +170,15 @@ class typed_cache final : public any_cache {
     };
     for (int g = 0; g < got.state->num_groups; ++g) {
       for (int t = 0; t < P::group; ++t) {
-        if (!got.blocks[static_cast<std::size_t>(g)].marked(t)) lives(g * P::group + t, home::group);
+        if (!got.blocks[static_cast<std::size_t>(g)].marked(t))
+          lives(g * P::group + t, home::group);
       }
     }
     for (int e = 0; e < got.state->num_traced; ++e) {
       lives(got.state->entries[e].pos, got.state->entries[e].evicted ? home::evicted : home::pool);
     }
-    for (int pos = got.state->window_begin(); pos < got.state->length; ++pos) lives(pos, home::window);
+    for (int pos = got.state->window_begin(); pos < got.state->length; ++pos)
+      lives(pos, home::window);
     return all;
   }
 
@@ -221,7 +233,9 @@ class typed_cache final : public any_cache {
     return got;
   }
   static auto block_of(fetched const& got) {
-    return [&got](int g) -> ott::group_block<P> const& { return got.blocks[static_cast<std::size_t>(g)]; };
+    return [&got](int g) -> ott::group_block<P> const& {
+      return got.blocks[static_cast<std::size_t>(g)];
+    };
   }
 
   template <class Body>
@@ -284,7 +298,8 @@ void add_subject(char const* policy, char const* backend) {
   s.element = std::same_as<element, ott::half>   ? query_type::fp16
               : std::same_as<element, ott::bf16> ? query_type::bf16
                                                  : query_type::fp32;
-  s.make = [](ott::cache_config const& config, unsigned char garbage) -> std::unique_ptr<any_cache> {
+  s.make = [](ott::cache_config const& config,
+              unsigned char garbage) -> std::unique_ptr<any_cache> {
     return std::make_unique<typed_cache<P, Backend<P>>>(config, garbage);
   };
   s.random_rows = [](std::uint64_t seed, int tokens, int heads) {

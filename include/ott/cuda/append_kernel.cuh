@@ -19,7 +19,7 @@ template <class P>
 __global__ void __launch_bounds__(append_threads)
     append_kernel(layer_view<P> layer, batch_view batch, view<typename P::element const> k,
                   view<typename P::element const> v) {
-  extern __shared__ __align__(16) unsigned char shared[];
+  extern __shared__ __align__(128) unsigned char shared[];
   auto& scratch = *reinterpret_cast<flush_scratch<P>*>(shared);
   int const sequence = static_cast<int>(blockIdx.x) / layer.num_kv_heads;
   int const kv_head = static_cast<int>(blockIdx.x) % layer.num_kv_heads;

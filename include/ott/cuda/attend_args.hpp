@@ -19,8 +19,8 @@ OTT_HD constexpr scalar_kind kind_of() {
   return scalar_kind::single;
 }
 
-/// A tensor of queries or outputs whose element type is known at run time only: kernels are compiled once
-/// for all three.
+/// A tensor of queries or outputs whose element type is known at run time only: kernels are
+/// compiled once for all three.
 struct any_view {
   void* data;
   scalar_kind kind;
@@ -28,7 +28,9 @@ struct any_view {
   std::int64_t head_stride;
 
   OTT_HD float load(int row, int head, int channel) const {
-    std::int64_t const at = row * token_stride + head * head_stride + channel;
+    return load_at(row * token_stride + head * head_stride + channel);
+  }
+  OTT_HD float load_at(std::int64_t at) const {
     if (kind == scalar_kind::half) return to_float(static_cast<half const*>(data)[at]);
     if (kind == scalar_kind::bf16) return to_float(static_cast<bf16 const*>(data)[at]);
     return static_cast<float const*>(data)[at];
@@ -58,7 +60,8 @@ struct attend_args {
 
   OTT_HD int q_per_kv() const { return num_q_heads / layer.num_kv_heads; }
 
-  /// Position of row `row` of a tile (query row and query head), when its sequence has `length` tokens.
+  /// Position of row `row` of a tile (query row and query head), when its sequence has `length`
+  /// tokens.
   OTT_HD int position(int first, int rows, int row, int length) const {
     int const pos = query_position(options, first, rows, row / q_per_kv(), length);
     return pos < hidden_pos ? pos : hidden_pos - 1;

@@ -9,9 +9,9 @@
 #include <ott/layout/batch_view.hpp>
 #include <ott/layout/layer_view.hpp>
 
-// Appends of many groups at once: the steps of append_tokens as four launches, all groups side by side
-// where the method lets them. Only tracing goes group by group; what it needs of a group, the lowest
-// scores, waits in the group's own block until the codes replace it.
+// Appends of many groups at once: the steps of append_tokens as four launches, all groups side by
+// side where the method lets them. Only tracing goes group by group; what it needs of a group, the
+// lowest scores, waits in the group's own block until the codes replace it.
 namespace ott {
 
 /// A token that tracing may take, as the score kernel leaves it. shape [P::pool] at a block's start
@@ -70,7 +70,7 @@ struct append_work {
 
 template <class P>
 __device__ flush_scratch<P>& shared_scratch() {
-  extern __shared__ __align__(16) unsigned char shared[];
+  extern __shared__ __align__(128) unsigned char shared[];
   return *reinterpret_cast<flush_scratch<P>*>(shared);
 }
 
@@ -116,21 +116,23 @@ __global__ void __launch_bounds__(append_threads)
   for (int group = work.plan.num_groups; group < work.plan.new_groups; ++group) {
     group_block<P>& block = work.seq.block(group);
     team.sync();  // entries and scratch of the group before
-    bool const tracing = can_trace(state, layer.pool_capacity);
-    for_each(team, P::group / 32, [&](int word) { scratch.marks[word] = 0; });
-    if (tracing) {
-      trace_candidate const* const in = bulk_append<P>::candidates_of(block);
-      for_each(team, bulk_append<P>::candidates, [&](int i) {
-        scratch.order[i] = in[i].token;
-        scratch.scores[in[i].token] = in[i].score;
+    if (!can_trace(state, layer.pool_capacity)) {  // nor will it ever: pools only fill
+      constexpr int words = P::group / 32;
+      for_each(team, (work.plan.new_groups - group) * words, [&](int i) {
+        work.seq.block(group + i / words).v.marks[i % words] = 0;
       });
+      return;
     }
+    for_each(team, P::group / 32, [&](int word) { scratch.marks[word] = 0; });
+    trace_candidate const* const in = bulk_append<P>::candidates_of(block);
+    for_each(team, bulk_append<P>::candidates, [&](int i) {
+      scratch.order[i] = in[i].token;
+      scratch.scores[in[i].token] = in[i].score;
+    });
     team.sync();
-    if (tracing) {
-      trace_group<P>(team, scratch, state, group * P::group, layer.pool_capacity);
-      team.sync();
-      detail::copy_traced<P>(team, scratch, state, work.rows);
-    }
+    trace_group<P>(team, scratch, state, group * P::group, layer.pool_capacity);
+    team.sync();
+    detail::copy_traced<P>(team, scratch, state, work.rows);
     for_each(team, P::group / 32, [&](int word) { block.v.marks[word] = scratch.marks[word]; });
   }
 }

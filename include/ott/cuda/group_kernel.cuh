@@ -42,34 +42,38 @@ __global__ void __launch_bounds__(32 * Tuning::get().warps, Tuning::get().blocks
   int const thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
   int const heads = args.layer.num_kv_heads, per_kv = args.q_per_kv();
 
-  group_list list(rings + tuning.warps * ring_type::bytes, args.batch.count);
-  list.fill<P, tile_rows>(args, plan);
+  using list_type = group_list<tile_rows, tuning.warps>;
+  using cursor_type = split_cursor<tile_rows, tuning.warps>;
+  list_type list(rings + tuning.warps * ring_type::bytes, args.batch.count);
+  list.template fill<P>(args, plan);
   int const total = list[list.count].begin;
-  int const quantum = list[list.count].run;  // few blocks of equal work beat many unequal
+  int const quantum = split_cost<tuning.warps>(list[list.count].run);  // equal work beats more blocks
   int const share = ceil_div(total, static_cast<int>(gridDim.x) * quantum) * quantum;
   int const from = static_cast<int>(blockIdx.x) * share;
-  split_cursor<tile_rows> cursor(list, heads, per_kv, from, min(total, from + share));
+  cursor_type cursor(list, heads, per_kv, from, min(total, from + share));
   if (!cursor.valid()) return;
 
   ring_type ring(rings + warp * ring_type::bytes, lane);
   block_stream<P, tile_rows, tuning.warps> stream(list, heads, per_kv, cursor, warp);
-  std::uint8_t const* now = stream.take(args.layer, list, per_kv);
-  ring.begin(now);
-  std::uint8_t const* ahead = stream.take(args.layer, list, per_kv);
+  block_place const first = stream.take(args.layer, list, per_kv);
+  block_place ahead = stream.take(args.layer, list, per_kv);
   rows_type rows;
   rows.load(args, plan, list, cursor, thread);
+  std::uint8_t const* now = first.in(args.layer);
+  ring.begin(now);
   rows.store(query, thread);
 
   float const cap = args.options.soft_cap * 1.4426950408889634f;
   seen_positions<Sets> seen;
   bool fresh = true;
+  int turn = 0;  // whose it is to merge
   while (cursor.valid()) {
     if (fresh) {
       seen.find(args, list, cursor, lane);
       exchange.place(args, list, cursor, thread);
       __syncthreads();
     }
-    split_cursor<tile_rows> following = cursor;
+    cursor_type following = cursor;
     following.next(list, heads, per_kv);
     fresh = following.valid() && !following.same_tile(cursor);
     if constexpr (rows_type::early) {
@@ -78,8 +82,9 @@ __global__ void __launch_bounds__(32 * Tuning::get().warps, Tuning::get().blocks
     group_accumulator<P, Sets> sums;
     int const last = cursor.last(list);
     for (int group = cursor.group + warp; group < last; group += tuning.warps) {
-      std::uint8_t const* const after = stream.take(args.layer, list, per_kv);
-      score_tile<P, Sets> scores(ring.take_key(now, ahead), query, lane);
+      std::uint8_t const* const next = ahead.in(args.layer);
+      ahead = stream.take(args.layer, list, per_kv);
+      score_tile<P, Sets> scores(ring.take_key(now, next), query, lane);
       int const begin = group * P::group;
       bool const whole = begin + P::group - 1 <= seen.lowest && begin > seen.horizon;
       if (!whole || cap > 0) {  // rare: kept out of the way
@@ -88,19 +93,18 @@ __global__ void __launch_bounds__(32 * Tuning::get().warps, Tuning::get().blocks
           return !sees(args.options, seen.own[set], begin + token);
         });
       }
-      sums.add(scores, ring.take_value(now, ahead), lane);
-      now = ahead, ahead = after;
+      sums.add(scores, ring.take_value(now, next), lane);
+      now = next;
     }
     sums.finish();
-    exchange.put(sums, warp, lane);
-    __syncthreads();
-    exchange.leave(plan, plan.line_begin[cursor.sequence] + cursor.split * list.rows(cursor.sequence),
-                   thread);
+    exchange.add(sums, plan, list[cursor.sequence].line + cursor.split * list.rows(cursor.sequence),
+                 turn == 0, turn % tuning.warps == warp, (turn - 1) % tuning.warps == warp, warp, lane);
+    ++turn;
     if (fresh) {
+      __syncthreads();  // nobody reads the record or the offsets any more
       if constexpr (!rows_type::early) rows.load(args, plan, list, following, thread);
       rows.store(query, thread);
     }
-    __syncthreads();
     cursor = following;
   }
   arch::wait_copies<0>();
@@ -112,7 +116,7 @@ void launch_groups(attend_args<P> const& args, split_plan const& plan, cuda_stre
   auto const start = [&]<int Sets>(std::integral_constant<int, Sets>) {
     constexpr group_tuning tuning = default_group_tuning<P, Sets>::get();
     static_assert(tuning.blocks > 0, "ott: a group of this policy does not fit shared memory");
-    int const list = group_list::bytes(args.batch.count);
+    int const list = group_list<4 * Sets, tuning.warps>::bytes(args.batch.count);
     int const bytes = group_shared_bytes<P, Sets>(tuning) + list;
     int const room = default_group_tuning<P, Sets>::shared_bytes / (bytes + 1024);
     int const blocks = room < 1 ? 1 : room < tuning.blocks ? room : tuning.blocks;

@@ -28,11 +28,11 @@ __device__ void sum_lines(split_plan const& plan, int begin, int end, float top,
   int const channel = thread % lanes * 4;
   if (strand < num_strands) {
     float4 sum{0, 0, 0, 0};
+#pragma unroll 4
     for (int s = begin + strand; s < end; s += num_strands) {
       std::int64_t const line = line_of(s);
       float2 const state = *reinterpret_cast<float2 const*>(&plan.state[2 * line]);
-      if (state.y == 0.0f) continue;
-      float const weight = arch::exp2(state.x - top);
+      float const weight = state.y != 0.0f ? arch::exp2(state.x - top) : 0.0f;
       float4 const out = *reinterpret_cast<float4 const*>(&plan.out[line * P::head_dim + channel]);
       sum.x = fmaf(weight, out.x, sum.x);
       sum.y = fmaf(weight, out.y, sum.y);
@@ -66,7 +66,8 @@ __device__ float combine_threads(float x, Combine const& combine) {
 
 }  // namespace detail
 
-/// Merges the lines of one query row and query head: groups' first, rotated back, then the exact ones.
+/// Merges the lines of one query row and query head: groups' first, rotated back, then the exact
+/// ones.
 /// shape    grid: sequences x most_rows x query heads
 template <class P>
 __global__ void __launch_bounds__(merge_threads)
@@ -81,9 +82,8 @@ __global__ void __launch_bounds__(merge_threads)
   int const first = args.batch.row_begin[sequence];
   int const rows = args.batch.row_begin[sequence + 1] - first;
   if (row >= rows || !split_rule<P>::few(rows, args.q_per_kv())) return;
-  int const num_groups = args.layer.sequence(args.batch.slot[sequence], 0).state->num_groups;
-  int const group_splits = split_rule<P>::group_splits(num_groups, plan.run[sequence]);
-  int const splits = group_splits + split_rule<P>::exact_splits;
+  int const splits = (plan.line_begin[sequence + 1] - plan.line_begin[sequence]) / rows;
+  int const group_splits = splits - split_rule<P>::exact_splits;
   auto const line_of = [&](int split) { return plan.line(sequence, rows, split, row, head); };
 
   float top = -infinity();

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
+#include <ott/cuda/arch/async_copy.cuh>
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/part_tile.cuh>
 #include <ott/cuda/row_fold.cuh>
@@ -20,22 +22,34 @@ struct row_tile {
 };
 
 /// What one block keeps in shared memory, and the steps that all its threads take together.
-/// shape    Rows: 16, and warps share the tokens; or 16 a warp, and each takes all tokens
+/// shape    Rows: 16, and warps share the tokens; or 16 or 32 a warp, and each takes all tokens
 template <class P, int Rows, int Warps>
 struct part_block {
   static constexpr bool splits_tokens = Rows == 16;
-  static_assert(splits_tokens || Rows == 16 * Warps);
+  static constexpr int row_tiles = splits_tokens ? 1 : Rows / (16 * Warps);  // of one warp
+  static_assert(splits_tokens || Rows == 16 * row_tiles * Warps);
   static constexpr int tile_tokens =
       part_operand<P>::pieces == 1 && P::head_dim <= 128 ? 64 : 32;
   static constexpr int warp_tokens = splits_tokens ? tile_tokens / Warps : tile_tokens;
-  static_assert(warp_tokens % 16 == 0);
+  // Two row tiles leave registers for the scores of 32 tokens.
+  static constexpr int step_tokens = row_tiles > 1 && warp_tokens > 32 ? 32 : warp_tokens;
+  static_assert(step_tokens % 16 == 0);
+  using fold_type = row_fold<P, row_tiles>;
+  static constexpr int threads = 32 * Warps;
   static constexpr int scratch_rows = 16;
   using operand = part_operand<P>;
   static constexpr bool element_rest =
       operand::pieces > 1 && !std::same_as<typename P::element, typename operand::type>;
 
+  // Few rows are worth a second piece where the queries are more exact than the operand type.
+  static constexpr int query_pieces = splits_tokens ? 2 : operand::pieces;
+  // Small blocks wait in shared memory while the block before them is multiplied.
+  static constexpr bool stages_blocks =
+      !exact_keys<P> && !exact_values<P> && sizeof(group_block<P>) <= 36 * 1024;
+
+  std::conditional_t<stages_blocks, group_block<P>, detail::nothing> staged;
   token_tile<P, tile_tokens> tile;
-  query_tile<P, Rows> queries;
+  operand_rows<P, Rows, query_pieces> queries;
   int query_pos[Rows];
   bool query_rest;  // are the queries more than the operand type holds?
   float warp_maximum[Warps][16];
@@ -47,7 +61,7 @@ struct part_block {
   /// Positions of the tile's queries; a row without a query sees nothing.
   /// requires a barrier before they are read
   __device__ void place_queries(attend_args<P> const& args, row_tile const& rows, int length) {
-    for (int r = static_cast<int>(threadIdx.x); r < Rows; r += blockDim.x) {
+    for (int r = static_cast<int>(threadIdx.x); r < Rows; r += threads) {
       query_pos[r] = r < rows.count
                          ? args.position(rows.first, rows.rows, rows.first_row + r, length)
                          : -1;
@@ -55,31 +69,51 @@ struct part_block {
     if (threadIdx.x == 0) query_rest = args.q.kind != kind_of<typename operand::type>();
   }
 
-  /// Queries into operand rows [first, first + count); `at(row, channel)` gives them.
-  template <class At>
-  __device__ void read_queries(int first, int count, At const& at) {
+  /// Queries into operand rows [first, first + Count); `at(row, channel)` gives them.
+  template <int Count, class At>
+  __device__ void read_queries(int first, At const& at) {
     constexpr int pairs = P::head_dim / 2;
-    for (int i = static_cast<int>(threadIdx.x); i < count * pairs; i += blockDim.x) {
-      int const row = first + i / pairs;
-      int const channel = i % pairs * 2;
-      queries.put(row, channel, {at(row, channel), at(row, channel + 1)});
+    constexpr int batch = 8;  // loads under way at once
+    for (int begin = static_cast<int>(threadIdx.x); begin < Count * pairs;
+         begin += batch * threads) {
+      float x[batch][2];
+      OTT_UNROLL
+      for (int j = 0; j < batch; ++j) {
+        int const i = begin + j * threads;
+        if (i >= Count * pairs) continue;
+        x[j][0] = at(first + i / pairs, i % pairs * 2);
+        x[j][1] = at(first + i / pairs, i % pairs * 2 + 1);
+      }
+      OTT_UNROLL
+      for (int j = 0; j < batch; ++j) {
+        int const i = begin + j * threads;
+        if (i < Count * pairs) queries.put(first + i / pairs, i % pairs * 2, x[j]);
+      }
     }
   }
 
   __device__ void read_raw_queries(attend_args<P> const& args, row_tile const& rows) {
-    read_queries(0, Rows, [&](int r, int c) { return raw_query(args, rows, r, c); });
+    auto const read = [&]<class Q>(Q const* data) {
+      read_queries<Rows>(0, [&](int r, int c) {
+        return r < rows.count ? to_float(data[query_at(args, rows, r) + c]) : 0.0f;
+      });
+    };
+    if (args.q.kind == scalar_kind::half) read(static_cast<half const*>(args.q.data));
+    if (args.q.kind == scalar_kind::bf16) read(static_cast<bf16 const*>(args.q.data));
+    if (args.q.kind == scalar_kind::single) read(static_cast<float const*>(args.q.data));
   }
 
-  __device__ static float raw_query(attend_args<P> const& args, row_tile const& rows, int r, int c) {
-    if (r >= rows.count) return 0;
+  /// Where the query of row `r` begins.
+  __device__ static std::int64_t query_at(attend_args<P> const& args, row_tile const& rows, int r) {
     int const per_kv = args.q_per_kv();
     int const row = rows.first_row + r;
-    return args.q.load(rows.first + row / per_kv, rows.kv_head * per_kv + row % per_kv, c);
+    return (rows.first + row / per_kv) * args.q.token_stride +
+           (rows.kv_head * per_kv + row % per_kv) * args.q.head_stride;
   }
 
   /// Folds groups [first_group, last_group) into each warp's state.
   /// requires queries and positions are written; ends with a barrier
-  __device__ void fold_groups(row_fold<P>& fold, sequence_view<P> const& seq, row_tile const& rows,
+  __device__ void fold_groups(fold_type& fold, sequence_view<P> const& seq, row_tile const& rows,
                               score_rule const& rule, int first_group, int last_group) {
     constexpr bool quantized_rest = operand::pieces > 1;
     __syncthreads();
@@ -89,15 +123,24 @@ struct part_block {
       low = min(low, query_pos[r]);
       high = max(high, query_pos[r]);
     }
-    for (int group = first_group; group < last_group; ++group) {
-      if (group * P::group > high) break;
-      int const last_pos = (group + 1) * P::group - 1;
-      if (rule.sliding_window > 0 && last_pos <= low - rule.sliding_window) continue;
-      group_block<P> const& block = seq.block(group);
+    auto const next_seen = [&](int group) {
+      if (rule.sliding_window > 0) {
+        int const unseen = low - rule.sliding_window + 1;  // positions below
+        group = max(group, unseen / P::group);
+      }
+      return group < last_group && group * P::group <= high ? group : last_group;
+    };
+    int group = next_seen(first_group);
+    if (group < last_group) stage(seq, group);
+    while (group < last_group) {
+      int const next = next_seen(group + 1);
+      group_block<P> const& block = current(seq, group);
+      arch::wait_copies<0>();
+      __syncthreads();
       for (int first = 0; first < P::group; first += tile_tokens) {
         int const left = P::group - first;
         int const count = left < tile_tokens ? left : tile_tokens;
-        for (int t = static_cast<int>(threadIdx.x); t < tile_tokens; t += blockDim.x) {
+        for (int t = static_cast<int>(threadIdx.x); t < tile_tokens; t += threads) {
           bool const takes_part = t < count && !block.marked(first + t);
           tile.pos[t] =
               takes_part ? group * P::group + first + t : attend_args<P>::hidden_pos;
@@ -106,28 +149,32 @@ struct part_block {
         read_keys(tile.keys, block, first, count);
         read_values(tile.values, block, first, count);
         if (count < tile_tokens) tile.values.clear(count);
+        arch::commit_copies();
+        arch::wait_copies<0>();
         __syncthreads();
+        if (first + tile_tokens >= P::group && next < last_group) stage(seq, next);
         fold_tile(fold, rule,
                   {query_rest || (quantized_rest && !P::key_rotation::identity),
                    exact_keys<P> ? element_rest : quantized_rest,
                    exact_values<P> ? element_rest : quantized_rest});
         __syncthreads();
       }
+      group = next;
     }
   }
 
   /// Folds exact rows [begin, end): traced tokens in their order, then the window.
-  __device__ void fold_exact(row_fold<P>& fold, head_state<P> const& state, score_rule const& rule,
+  __device__ void fold_exact(fold_type& fold, head_state<P> const& state, score_rule const& rule,
                              int begin, int end) {
+    int const num_traced = state.num_traced;
+    int const window_begin = state.window_begin();
     __syncthreads();
     for (int first = begin; first < end; first += tile_tokens) {
       int const left = end - first;
       int const count = left < tile_tokens ? left : tile_tokens;
-      auto const window_pos = [&](int t) {
-        return state.window_begin() + first + t - state.num_traced;
-      };
-      auto const is_traced = [&](int t) { return first + t < state.num_traced; };
-      for (int t = static_cast<int>(threadIdx.x); t < tile_tokens; t += blockDim.x) {
+      auto const window_pos = [&](int t) { return window_begin + first + t - num_traced; };
+      auto const is_traced = [&](int t) { return first + t < num_traced; };
+      for (int t = static_cast<int>(threadIdx.x); t < tile_tokens; t += threads) {
         tile.pos[t] = t >= count        ? attend_args<P>::hidden_pos
                       : is_traced(t) ? state.entries[first + t].pos
                                      : window_pos(t);
@@ -142,6 +189,8 @@ struct part_block {
                             : state.window_v + head_state<P>::window_row(window_pos(t));
       });
       if (count < tile_tokens) tile.values.clear(count);
+      arch::commit_copies();
+      arch::wait_copies<0>();
       __syncthreads();
       fold_tile(fold, rule, {query_rest, element_rest, element_rest});
       __syncthreads();
@@ -149,14 +198,33 @@ struct part_block {
   }
 
  private:
-  __device__ __forceinline__ void fold_tile(row_fold<P>& fold, score_rule const& rule,
+  __device__ group_block<P> const& current(sequence_view<P> const& seq, int group) const {
+    if constexpr (stages_blocks) return staged;
+    else return seq.block(group);
+  }
+
+  /// Starts copying a group's block to shared memory, where it is staged at all.
+  __device__ void stage(sequence_view<P> const& seq, int group) {
+    if constexpr (stages_blocks) {
+      auto const* const from = reinterpret_cast<unsigned char const*>(&seq.block(group));
+      auto* const to = reinterpret_cast<unsigned char*>(&staged);
+      int const bytes = static_cast<int>(sizeof(group_block<P>));
+      for (int i = static_cast<int>(threadIdx.x) * 16; i < bytes; i += threads * 16) {
+        arch::copy_async_16(true, to + i, from + i);
+      }
+      arch::commit_copies();
+    }
+  }
+
+  __device__ __forceinline__ void fold_tile(fold_type& fold, score_rule const& rule,
                                             piece_use use) {
     int const lane = static_cast<int>(threadIdx.x % 32);
     int const warp = static_cast<int>(threadIdx.x / 32);
-    int const row = splits_tokens ? 0 : 16 * warp;
+    int const row = splits_tokens ? 0 : 16 * row_tiles * warp;
     int const token = splits_tokens ? warp_tokens * warp : 0;
-    int const pos[2] = {query_pos[row + lane / 4], query_pos[row + lane / 4 + 8]};
-    fold.template add<warp_tokens>(tile, token, queries, row, pos, rule, use, lane);
+    for (int step = 0; step < warp_tokens; step += step_tokens) {
+      fold.template add<step_tokens>(tile, token + step, queries, row, query_pos, rule, use, lane);
+    }
   }
 };
 

@@ -6,7 +6,8 @@
 #include <ott/cuda/rotate_rows.cuh>
 #include <ott/cuda/split_plan.hpp>
 
-// Attention over any part of any policy by 16-bit tensor cores: codes are decoded into shared memory.
+// Attention over any part of any policy by 16-bit tensor cores: codes are decoded into shared
+// memory.
 namespace ott {
 
 namespace detail {
@@ -27,8 +28,8 @@ __device__ void leave_lines(Block& block, row_fold<P>& fold, split_plan const& p
   OTT_UNROLL
   for (int r = 0; r < 2; ++r) {
     if (lane % 4 != 0) continue;
-    block.warp_maximum[warp][lane / 4 + 8 * r] = fold.maximum[r];
-    block.warp_sum[warp][lane / 4 + 8 * r] = fold.sum[r];
+    block.warp_maximum[warp][lane / 4 + 8 * r] = fold.maximum[0][r];
+    block.warp_sum[warp][lane / 4 + 8 * r] = fold.sum[0][r];
   }
   __syncthreads();
   auto const top_of = [&](int row) {
@@ -41,8 +42,8 @@ __device__ void leave_lines(Block& block, row_fold<P>& fold, split_plan const& p
   };
   float keep[2];
   OTT_UNROLL
-  for (int r = 0; r < 2; ++r) keep[r] = weight(fold.maximum[r], top_of(lane / 4 + 8 * r));
-  fold.rescale(keep);
+  for (int r = 0; r < 2; ++r) keep[r] = weight(fold.maximum[0][r], top_of(lane / 4 + 8 * r));
+  fold.rescale(0, keep);
   float* const sums = block.scratch();
   for (int w = 0; w < warps; ++w) {
     if (w == warp) {
@@ -51,7 +52,7 @@ __device__ void leave_lines(Block& block, row_fold<P>& fold, split_plan const& p
         OTT_UNROLL
         for (int i = 0; i < 4; ++i) {
           float& to = sums[(lane / 4 + 8 * (i / 2)) * P::head_dim + 8 * t + 2 * (lane % 4) + i % 2];
-          to = w == 0 ? fold.out[t][i] : to + fold.out[t][i];
+          to = w == 0 ? fold.out[0][t][i] : to + fold.out[0][t][i];
         }
       }
     }
@@ -88,14 +89,15 @@ struct split_shape {
   using block = part_block<P, 16, warps>;
 };
 
-/// Splits of sequences with few rows: exact rows first, then (WithGroups) runs of groups. Leaves lines.
+/// Splits of sequences with few rows: exact rows first, then (WithGroups) runs of groups. Leaves
+/// lines.
 /// shape    exact_tiles: 16-row tiles of the longest such sequence
 template <class P, bool WithGroups>
 __global__ void __launch_bounds__(split_shape<P>::threads)
     split_kernel(attend_args<P> args, split_plan plan, int exact_tiles) {
   using rule_type = split_rule<P>;
   using block_type = typename split_shape<P>::block;
-  extern __shared__ __align__(16) unsigned char shared[];
+  extern __shared__ __align__(128) unsigned char shared[];
   auto& block = *reinterpret_cast<block_type*>(shared);
   score_rule const rule = detail::score_rule_of(args);
   int const per_kv = args.q_per_kv();
@@ -126,7 +128,7 @@ __global__ void __launch_bounds__(split_shape<P>::threads)
     if (exact || P::key_rotation::identity) {
       block.read_raw_queries(args, rows);
     } else {
-      block.read_queries(0, 16, [&](int r, int c) {
+      block.template read_queries<16>(0, [&](int r, int c) {
         if (r >= rows.count) return 0.0f;
         int const row = rows.first_row + r;
         std::int64_t const at = std::int64_t{rows.first + row / per_kv} * plan.num_q_heads +

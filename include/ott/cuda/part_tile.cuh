@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include <ott/core/scalar.hpp>
+#include <ott/cuda/arch/async_copy.cuh>
 #include <ott/cuda/arch/matrix.cuh>
 #include <ott/cuda/arch/numeric.cuh>
 #include <ott/layout/group_block.hpp>
@@ -25,8 +26,8 @@ struct part_operand {
   }
 };
 
-/// Rows of one tensor in shared memory, as fragments are loaded from: an odd number of 16-byte words a
-/// row keeps eight rows in different banks.
+/// Rows of one tensor in shared memory, as fragments are loaded from: an odd number of 16-byte
+/// words a row keeps eight rows in different banks.
 template <class P, int Rows, int Pieces = part_operand<P>::pieces>
 struct operand_rows {
   using operand = part_operand<P>;
@@ -63,20 +64,23 @@ struct operand_rows {
     }
   }
 
-  /// Copies rows of elements; `row_of(row)` is where one starts (16-byte aligned). Exact: where the
-  /// operand type is the element's, there is nothing but the first piece.
+  /// Starts copying rows of elements; `row_of(row)` is where one lies in global memory (16-byte
+  /// aligned). Where the operand type is the element's there is nothing but the first piece.
+  /// requires arch::commit_copies, arch::wait_copies and a barrier before they are read
   template <class RowOf>
   __device__ void copy(int count, RowOf const& row_of) {
     using element = typename P::element;
     constexpr int each = 16 / sizeof(element);
     constexpr int chunks = P::head_dim / each;
+#pragma unroll 4
     for (int i = static_cast<int>(threadIdx.x); i < count * chunks; i += blockDim.x) {
       int const row = i / chunks;
       int const channel = i % chunks * each;
-      uint4 const word = *reinterpret_cast<uint4 const*>(row_of(row) + channel);
+      element const* const from = row_of(row) + channel;
       if constexpr (std::same_as<element, type>) {
-        *reinterpret_cast<uint4*>(&items[0][row][channel]) = word;
+        arch::copy_async_16(true, &items[0][row][channel], from);
       } else {
+        uint4 const word = *reinterpret_cast<uint4 const*>(from);
         put(row, channel, {__uint_as_float(word.x), __uint_as_float(word.y),
                            __uint_as_float(word.z), __uint_as_float(word.w)});
       }
@@ -165,7 +169,8 @@ __device__ void read_keys(operand_rows<P, Rows>& rows, group_block<P> const& blo
         typename quantizer::params p[4];
         OTT_UNROLL
         for (int b = 0; b < 4; ++b) {
-          if (layout::by_channel) p[b] = detail::read_params<quantizer, layout>(params, 0, channel + b);
+          if constexpr (!layout::by_channel) continue;
+          p[b] = detail::read_params<quantizer, layout>(params, 0, channel + b);
         }
         OTT_UNROLL
         for (int j = 0; j < 2 * plane::tile_fields; ++j) {

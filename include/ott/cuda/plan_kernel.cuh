@@ -53,7 +53,8 @@ __device__ inline void scan_shares(plan_share (&before)[plan_threads + 1], plan_
   }
 }
 
-/// Deals lines and work to the sequences, by one block. Where the lines would not fit, none is split.
+/// Deals lines and work to the sequences, by one block. Where the lines would not fit, none is
+/// split.
 template <class P>
 __device__ void make_plan(attend_args<P> const& args, split_plan const& plan, int tile_rows) {
   __shared__ plan_share before[plan_threads + 1];

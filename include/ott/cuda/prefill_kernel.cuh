@@ -17,46 +17,80 @@ __device__ void read_rotated_queries(Block& block, attend_args<P> const& args,
     __syncthreads();
     for (int i = static_cast<int>(threadIdx.x); i < Block::scratch_rows * P::head_dim;
          i += blockDim.x) {
-      scratch[i] = Block::raw_query(args, rows, first + i / P::head_dim, i % P::head_dim);
+      int const r = first + i / P::head_dim;
+      scratch[i] = r < rows.count ? args.q.load_at(Block::query_at(args, rows, r) + i % P::head_dim)
+                                  : 0.0f;
     }
     __syncthreads();
     rotate_rows<typename P::key_rotation, P::head_dim>(scratch, Block::scratch_rows, P::head_dim);
-    block.read_queries(first, Block::scratch_rows, [&](int r, int c) {
+    block.template read_queries<Block::scratch_rows>(first, [&](int r, int c) {
       return scratch[(r - first) * P::head_dim + c];
     });
   }
   __syncthreads();
 }
 
-/// Rotates back what groups gave, warp after warp.
+/// Rotates back what groups gave, row tile after row tile.
 template <class P, class Block>
-__device__ void rotate_back(Block& block, row_fold<P>& fold, int warps) {
+__device__ void rotate_back(Block& block, typename Block::fold_type& fold) {
+  using fold_type = typename Block::fold_type;
   int const lane = static_cast<int>(threadIdx.x % 32);
   int const warp = static_cast<int>(threadIdx.x / 32);
   float* const scratch = block.scratch();
-  auto const place = [&](int t, int i) -> float& {
-    return scratch[(lane / 4 + 8 * (i / 2)) * P::head_dim + 8 * t + 2 * (lane % 4) + i % 2];
-  };
-  for (int w = 0; w < warps; ++w) {
-    __syncthreads();
+  auto const each = [&](auto const& act) {
     OTT_UNROLL
-    for (int t = 0; t < row_fold<P>::channel_tiles; ++t) {
+    for (int t = 0; t < fold_type::channel_tiles; ++t) {
       OTT_UNROLL
       for (int i = 0; i < 4; ++i) {
-        if (w == warp) place(t, i) = fold.out[t][i];
+        act(scratch[(lane / 4 + 8 * (i / 2)) * P::head_dim + 8 * t + 2 * (lane % 4) + i % 2], t, i);
       }
     }
-    __syncthreads();
-    rotate_rows<typename P::value_rotation, P::head_dim>(scratch, 16, P::head_dim);
+  };
+  for (int w = 0; w < Block::threads / 32; ++w) {
     OTT_UNROLL
-    for (int t = 0; t < row_fold<P>::channel_tiles; ++t) {
-      OTT_UNROLL
-      for (int i = 0; i < 4; ++i) {
-        if (w == warp) fold.out[t][i] = place(t, i);
-      }
+    for (int m = 0; m < fold_type::tiles; ++m) {
+      __syncthreads();
+      if (w == warp) each([&](float& place, int t, int i) { place = fold.out[m][t][i]; });
+      __syncthreads();
+      rotate_rows<typename P::value_rotation, P::head_dim>(scratch, 16, P::head_dim);
+      if (w == warp) each([&](float& place, int t, int i) { fold.out[m][t][i] = place; });
     }
   }
   __syncthreads();
+}
+
+/// Divides by the sums and writes outputs and log-sum-exp.
+template <class P, class Block>
+__device__ void write_rows(typename Block::fold_type& fold, attend_args<P> const& args,
+                           row_tile const& rows) {
+  using fold_type = typename Block::fold_type;
+  fold.finish();
+  int const lane = static_cast<int>(threadIdx.x % 32);
+  int const warp = static_cast<int>(threadIdx.x / 32);
+  int const per_kv = args.q_per_kv();
+  OTT_UNROLL
+  for (int i = 0; i < 2 * fold_type::tiles; ++i) {
+    int const m = i / 2;
+    int const r = i % 2;
+    int const own = 16 * (fold_type::tiles * warp + m) + lane / 4 + 8 * r;
+    if (own >= rows.count) continue;
+    int const row = rows.first + (rows.first_row + own) / per_kv;
+    int const head = rows.kv_head * per_kv + (rows.first_row + own) % per_kv;
+    bool const seen = fold.sum[m][r] != 0;  // a NaN counts
+    float const norm = seen ? 1.0f / fold.sum[m][r] : 0.0f;
+    OTT_UNROLL
+    for (int t = 0; t < fold_type::channel_tiles; ++t) {
+      OTT_UNROLL
+      for (int c = 0; c < 2; ++c) {
+        args.out.store(row, head, 8 * t + 2 * (lane % 4) + c, fold.out[m][t][2 * r + c] * norm);
+      }
+    }
+    if (args.options.lse != nullptr && lane % 4 == 0) {
+      constexpr float ln_2 = 0.6931471805599453f;
+      args.options.lse[std::int64_t{row} * args.num_q_heads + head] =
+          seen ? fold.maximum[m][r] * ln_2 + logf(fold.sum[m][r]) : -infinity();
+    }
+  }
 }
 
 }  // namespace detail
@@ -64,7 +98,8 @@ __device__ void rotate_back(Block& block, row_fold<P>& fold, int warps) {
 template <class P>
 struct prefill_shape {
   static constexpr int warps = 4;
-  static constexpr int rows = 16 * warps;
+  static constexpr int warp_tiles = P::head_dim <= 128 ? 2 : 1;  // what registers hold
+  static constexpr int rows = 16 * warp_tiles * warps;
   static constexpr int threads = 32 * warps;
   using block = part_block<P, rows, warps>;
 };
@@ -75,7 +110,7 @@ template <class P>
 __global__ void __launch_bounds__(prefill_shape<P>::threads)
     prefill_kernel(attend_args<P> args, int row_tiles) {
   using shape = prefill_shape<P>;
-  extern __shared__ __align__(16) unsigned char shared[];
+  extern __shared__ __align__(128) unsigned char shared[];
   auto& block = *reinterpret_cast<typename shape::block*>(shared);
   score_rule const rule = detail::score_rule_of(args);
   int const per_kv = args.q_per_kv();
@@ -92,7 +127,7 @@ __global__ void __launch_bounds__(prefill_shape<P>::threads)
   sequence_view<P> const seq = args.layer.sequence(args.batch.slot[sequence], rows.kv_head);
   head_state<P> const& state = *seq.state;
   block.place_queries(args, rows, state.length);
-  row_fold<P> fold;
+  typename shape::block::fold_type fold;
   if constexpr (P::key_rotation::identity) {
     block.read_raw_queries(args, rows);
     block.fold_groups(fold, seq, rows, rule, 0, state.num_groups);
@@ -102,33 +137,10 @@ __global__ void __launch_bounds__(prefill_shape<P>::threads)
     block.read_raw_queries(args, rows);
   }
   if constexpr (!P::value_rotation::identity) {
-    detail::rotate_back<P>(block, fold, shape::warps);
+    detail::rotate_back<P>(block, fold);
   }
   block.fold_exact(fold, state, rule, 0, state.num_traced + state.window_size());
-  fold.finish();
-  int const lane = static_cast<int>(threadIdx.x % 32);
-  int const warp = static_cast<int>(threadIdx.x / 32);
-  OTT_UNROLL
-  for (int r = 0; r < 2; ++r) {
-    int const own = 16 * warp + lane / 4 + 8 * r;
-    if (own >= rows.count) continue;
-    int const row = rows.first + (rows.first_row + own) / per_kv;
-    int const head = rows.kv_head * per_kv + (rows.first_row + own) % per_kv;
-    bool const seen = fold.sum[r] > 0 || fold.sum[r] != fold.sum[r];
-    float const norm = seen ? 1.0f / fold.sum[r] : 0.0f;
-    OTT_UNROLL
-    for (int t = 0; t < row_fold<P>::channel_tiles; ++t) {
-      OTT_UNROLL
-      for (int i = 0; i < 2; ++i) {
-        args.out.store(row, head, 8 * t + 2 * (lane % 4) + i, fold.out[t][2 * r + i] * norm);
-      }
-    }
-    if (args.options.lse != nullptr && lane % 4 == 0) {
-      constexpr float ln_2 = 0.6931471805599453f;
-      args.options.lse[std::int64_t{row} * args.num_q_heads + head] =
-          seen ? fold.maximum[r] * ln_2 + logf(fold.sum[r]) : -infinity();
-    }
-  }
+  detail::write_rows<P, typename shape::block>(fold, args, rows);
 }
 
 }  // namespace ott

@@ -21,8 +21,8 @@ struct query_rows {
   float x[each][8];
 
   __device__ __forceinline__ void load(attend_args<P> const& args, split_plan const& plan,
-                                       group_list const& list,
-                                       split_cursor<record::rows> const& at, int thread) {
+                                       group_list<record::rows, Threads / 32> const& list,
+                                       split_cursor<record::rows, Threads / 32> const& at, int thread) {
     int const per_kv = args.q_per_kv(), first = list[at.sequence].first;
     int const last = list.rows(at.sequence) * per_kv;
     float const scale = args.options.scale * 1.4426950408889634f;
@@ -78,9 +78,9 @@ struct seen_positions {
   int horizon;    // positions up to here are out of some row's window
   int own[Sets];  // of this lane's rows
 
-  template <class P>
-  __device__ __forceinline__ void find(attend_args<P> const& args, group_list const& list,
-                                       split_cursor<4 * Sets> const& at, int lane) {
+  template <class P, int Warps>
+  __device__ __forceinline__ void find(attend_args<P> const& args, group_list<4 * Sets, Warps> const& list,
+                                       split_cursor<4 * Sets, Warps> const& at, int lane) {
     listed_sequence const& s = list[at.sequence];
     int const rows = list.rows(at.sequence), last = rows * args.q_per_kv() - 1;
     lowest = 0x7fffffff;

@@ -34,7 +34,8 @@ struct launch_shape {
   std::size_t shared_bytes = 0;
 };
 
-/// Shared memory of one block, checked and asked for. Throws errc::device where the device has less.
+/// Shared memory of one block, checked and asked for. Throws errc::device where the device has
+/// less.
 inline void reserve_shared(char const* what, void const* kernel, std::size_t bytes) {
   constexpr std::size_t without_asking = 48 * 1024;
   if (bytes <= without_asking) return;

@@ -19,7 +19,7 @@ struct split_rule {
   static constexpr int most_rows = 32;    // query rows times query heads a KV head; more is "many"
   static constexpr int least_groups = 8;  // of one split
   static constexpr int most_splits = 128; // of one query row
-  static constexpr int exact_tokens = 256;
+  static constexpr int exact_tokens = 128;
   static constexpr int exact_splits =
       ceil_div(window_capacity<P> + traced_capacity<P>, exact_tokens);
 
@@ -45,9 +45,8 @@ struct split_rule {
 /// What one launch decides on the device for the following ones; all arrays in the workspace.
 /// A line is the partial result of one split for one query row and query head: [D] floats, not yet
 /// divided by the sum, and {maximum in units of log2, sum}. Groups' lines are in the rotated space.
-/// shape    line_begin: [count + 1], in units of num_q_heads lines; work_begin: [count + 1]: row tiles
-///          times group splits; run: [count], groups a split. Sequences with many rows have none.
-///          Splits 0 .. group_splits - 1 are of groups, the exact_splits after them of exact rows.
+/// shape    line_begin, work_begin: [count + 1], in units of num_q_heads lines, and of row tiles
+///          times group splits; run: [count], groups a split. Groups' splits come before exact ones'
 struct split_plan {
   std::int32_t* line_begin;
   std::int32_t* work_begin;

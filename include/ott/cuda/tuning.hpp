@@ -34,7 +34,7 @@ struct default_group_tuning {
   OTT_HD static constexpr int most_blocks() {
     using shape = group_shape<P>;
     int const live = Sets * (shape::lane_tokens + shape::lane_channels + 2 * shape::channel_steps);
-    return live <= 32 ? 4 : live <= 80 ? 3 : live <= 128 ? 2 : 1;
+    return live <= 40 ? 4 : live <= 80 ? 3 : live <= 128 ? 2 : 1;
   }
   OTT_HD static constexpr group_tuning get() {
     group_tuning best{4, 0, 0};

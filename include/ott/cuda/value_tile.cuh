@@ -99,7 +99,14 @@ struct group_accumulator {
       any |= marks[i];
     }
     if (any == 0) return;  // the same for the whole warp
-    scores.hide(lane, [&](int, int token) { return (marks[token / 32] >> (token % 32) & 1u) != 0; });
+    OTT_UNROLL
+    for (int i = 0; i < shape::lane_tokens; ++i) {  // token 8 i + lane / 4
+      bool const marked = (marks[i / 4] >> (lane / 4) & 1u << (8 * (i % 4))) != 0;
+      OTT_UNROLL
+      for (int set = 0; set < Sets; ++set) {
+        if (marked) scores.at[set][i] = __int_as_float(0xff800000);
+      }
+    }
   }
 
   /// Moves the running maximum where a score is above it.

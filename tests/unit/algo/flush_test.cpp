@@ -1,4 +1,5 @@
-// Whole flushes beside the oracle: score, trace, substitute, quantize, pack; the steps on corner cases.
+// Whole flushes beside the oracle: score, trace, substitute, quantize, pack; the steps on corner
+// cases.
 #include <cmath>
 
 #include <ott/algo/flush.hpp>
@@ -29,8 +30,9 @@ void check_against_oracle(std::uint64_t seed, int groups, int pool = P::pool) {
   one_head<P> head{groups};
   REQUIRE(head.append(rows.keys(), rows.values(), pool));
   INFO("seed " << seed);
-  REQUIRE(ott_test::disagreement<P>(*head.state, [&](int g) -> auto& { return head.block(g); },
-                                    oracle_of<P>(rows, pool)) == "");
+  REQUIRE(ott_test::disagreement<P>(
+              *head.state, [&](int g) -> auto& { return head.block(g); },
+              oracle_of<P>(rows, pool)) == "");
 }
 
 struct all_traced : ott_test::small {

@@ -26,7 +26,8 @@ TEST_CASE("team: every index has exactly one owner") {
     for (int count : {0, 1, 63, 64, 200}) {
       std::vector<int> owners(static_cast<std::size_t>(count), 0);
       for (int rank = 0; rank < size; ++rank) {
-        ott::for_each(member{rank, size}, count, [&](int i) { ++owners[static_cast<std::size_t>(i)]; });
+        ott::for_each(member{rank, size}, count,
+                      [&](int i) { ++owners[static_cast<std::size_t>(i)]; });
       }
       for (int const n : owners) REQUIRE(n == 1);
     }

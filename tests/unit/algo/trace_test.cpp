@@ -1,4 +1,5 @@
-// Offers and whole groups against sorting; ties, full pools and keys that cannot be traced included.
+// Offers and whole groups against sorting; ties, full pools and keys that cannot be traced
+// included.
 #include <algorithm>
 #include <memory>
 #include <utility>
@@ -98,7 +99,7 @@ void run(std::uint64_t seed, int capacity, int distinct_scores) {
 TEST_CASE("trace: groups offered in order leave what sorting leaves") {
   for (std::uint64_t seed = 0; seed < 60; ++seed) {
     for (int capacity = 0; capacity <= tracing::pool; ++capacity) {
-      run(seed, capacity, 4);        // mostly ties
+      run(seed, capacity, 4);  // mostly ties
       run(seed + 100, capacity, 1000);
     }
   }

@@ -1,5 +1,5 @@
-// The container on the host backend: what is refused and changes nothing, pages and slots that are used
-// again, reserving and replaying, memory and pages of an engine's own.
+// The container on the host backend: what is refused and changes nothing, pages and slots that are
+// used again, reserving and replaying, memory and pages of an engine's own.
 #include <cstring>
 #include <memory>
 #include <string>
@@ -67,7 +67,9 @@ TEST_CASE("cache: every refused call leaves it byte-identical") {
   refused(errc::capacity, [&] { cache.create(); });
   refused(errc::capacity, [&] { cache.fork(a); });
   refused(errc::capacity, [&] { cache.append({{a, 64}}, 0, kv.slice(0, 64)); });  // two pages
-  refused(errc::capacity, [&] { cache.append({{a, 40}, {b, 20}}, 0, kv.slice(0, 60)); });  // one each
+  refused(errc::capacity, [&] {
+    cache.append({{a, 40}, {b, 20}}, 0, kv.slice(0, 60));
+  });                                                                               // one each
   refused(errc::capacity, [&] { cache.append({{b, 111}}, 0, kv.slice(0, 111)); });  // max_tokens
   refused(errc::capacity, [&] { cache.reserve({{a, 1}}, 65); });
   refused(errc::shape, [&] { cache.append({{a, 5}}, 0, kv.slice(0, 4)); });
@@ -138,7 +140,7 @@ TEST_CASE("cache: can_append answers as append does, without effect") {
   ott::seq_id const b = cache.create();
   CHECK(cache.can_append({{a, 40}, {b, 40}}, 1));
   CHECK_FALSE(cache.can_append({{a, 72}, {b, 40}}, 1));
-  CHECK(cache.can_append({{a, 1}}, 103));       // two pages
+  CHECK(cache.can_append({{a, 1}}, 103));        // two pages
   CHECK_FALSE(cache.can_append({{a, 1}}, 104));  // three
   CHECK_FALSE(cache.can_append({{a, 141}}, 1));
   CHECK(cache.available_pages() == 2);
@@ -177,7 +179,8 @@ TEST_CASE("cache: reserve, replay, advance leave what appends leave") {
   CHECK(cache.available_pages() == 8);
 }
 
-TEST_CASE("cache: a replay beyond the reserve changes nothing and raises the flag, in a used slot too") {
+TEST_CASE(
+    "cache: a replay beyond the reserve changes nothing and raises the flag, in a used slot too") {
   for (int used : {0, 1, 2, 3}) {
     INFO("used before by " << (used == 0   ? "nobody"
                                : used == 1 ? "a sequence"
@@ -217,7 +220,8 @@ TEST_CASE("cache: bytes are those of footprint") {
   using cost = ott::footprint<P>;
   std::size_t const heads = 2 * 2;
   std::size_t const table = sizeof(std::int32_t) * (3 * 4 + 1);
-  CHECK(cache.bytes() == heads * (5 * cost::bytes_per_group() + 3 * cost::bytes_per_head()) + table);
+  CHECK(cache.bytes() ==
+        heads * (5 * cost::bytes_per_group() + 3 * cost::bytes_per_head()) + table);
   CHECK(cache.slot_bytes() == heads * cost::bytes_per_head());
 }
 
@@ -230,11 +234,11 @@ struct counted_memory {
     return {[](void* self, std::size_t size) {
               ++static_cast<counted_memory*>(self)->alive;
               ++static_cast<counted_memory*>(self)->total;
-              return ::operator new(size, std::align_val_t{128});
+              return ::operator new (size, std::align_val_t{128});
             },
             [](void* self, void* p, std::size_t) {
               --static_cast<counted_memory*>(self)->alive;
-              ::operator delete(p, std::align_val_t{128});
+              ::operator delete (p, std::align_val_t{128});
             },
             this};
   }
@@ -277,10 +281,12 @@ TEST_CASE("cache: memory is the engine's, taken at the start and given back at t
     for (int first = 0; first < 60; first += 20) {
       cache.assign(batch, {{id, 20}}, {});
       auto const part = kv.slice(first, 20);
-      for (int layer = 0; layer < 2; ++layer) cache.append(batch, layer, part.keys(), part.values(), {});
+      for (int layer = 0; layer < 2; ++layer)
+        cache.append(batch, layer, part.keys(), part.values(), {});
     }
     CHECK(memory.total == at_start + 1);  // steps allocate nothing
-    refused(ott::errc::capacity, [&] { cache.assign(batch, ott::cache<P, ott::host_backend<P>>::entries(5), {}); });
+    refused(ott::errc::capacity,
+            [&] { cache.assign(batch, ott::cache<P, ott::host_backend<P>>::entries(5), {}); });
   }
   CHECK(memory.alive == 0);
 }

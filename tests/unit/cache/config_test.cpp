@@ -42,8 +42,10 @@ TEST_CASE("config: what is wrong is named, with what it should be") {
   };
   CHECK(with([](auto& c) { c.num_layers = 0; }) ==
         "ott::cache: config.num_layers, got 0, want at least 1");
-  CHECK(with([](auto& c) { c.num_kv_heads = -1; }).find("config.num_kv_heads") != std::string::npos);
-  CHECK(with([](auto& c) { c.max_sequences = 0; }).find("config.max_sequences") != std::string::npos);
+  CHECK(with([](auto& c) { c.num_kv_heads = -1; }).find("config.num_kv_heads") !=
+        std::string::npos);
+  CHECK(with([](auto& c) { c.max_sequences = 0; }).find("config.max_sequences") !=
+        std::string::npos);
   CHECK(with([](auto& c) { c.max_tokens = 0; }).find("config.max_tokens") != std::string::npos);
   CHECK(with([](auto& c) { c.num_pages = -1; }).find("config.num_pages") != std::string::npos);
   CHECK(with([](auto& c) {

@@ -58,10 +58,11 @@ void check_all(F f, Expected expected) {
   REQUIRE(got.size() == 20000);
   int wrong = 0;
   for (int i = 0; i < 20000; ++i) {
-    wrong += same(got[static_cast<std::size_t>(i)],
-                  expected(static_cast<double>(any_float(i, 1)), static_cast<double>(any_float(i, 2)), i))
-                 ? 0
-                 : 1;
+    wrong +=
+        same(got[static_cast<std::size_t>(i)], expected(static_cast<double>(any_float(i, 1)),
+                                                        static_cast<double>(any_float(i, 2)), i))
+            ? 0
+            : 1;
   }
   CHECK(wrong == 0);
 }
@@ -98,8 +99,9 @@ TEST_CASE("exact: nearest_code rounds to even and stays in range") {
 }
 
 TEST_CASE("exact: the constant-evaluated root is the run-time root") {
-  constexpr float roots[] = {ott::exact_sqrt(2.0f), ott::exact_sqrt(128.0f), ott::exact_sqrt(1e-40f),
-                             ott::exact_sqrt(3e38f), ott::exact_sqrt(0.0f)};
+  constexpr float roots[] = {ott::exact_sqrt(2.0f), ott::exact_sqrt(128.0f),
+                             ott::exact_sqrt(1e-40f), ott::exact_sqrt(3e38f),
+                             ott::exact_sqrt(0.0f)};
   float const of[] = {2.0f, 128.0f, 1e-40f, 3e38f, 0.0f};
   for (int i = 0; i < 5; ++i) {
     float volatile x = of[i];

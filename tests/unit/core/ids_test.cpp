@@ -4,7 +4,9 @@
 #include <type_traits>
 
 template <class A, class B>
-concept comparable = requires(A a, B b) { a == b; };
+concept comparable = requires(A a, B b) {
+  a == b;
+};
 
 static_assert(comparable<ott::seq_id, ott::seq_id>);
 static_assert(!comparable<ott::seq_id, ott::page_id>, "kinds of ids do not mix");

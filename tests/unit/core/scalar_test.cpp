@@ -58,8 +58,8 @@ struct narrowed_bf16 {
 double half_value(int bits) {
   int const exponent = bits >> 10 & 31;
   double const mantissa = bits & 0x3ff;
-  double const magnitude = exponent == 0 ? std::ldexp(mantissa, -24)
-                                         : std::ldexp(mantissa + 1024, exponent - 25);
+  double const magnitude =
+      exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(mantissa + 1024, exponent - 25);
   return (bits & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
@@ -72,7 +72,8 @@ int nearest_half(float x) {
   int exponent = 0;
   std::frexp(rounded, &exponent);
   if (exponent < -13) return sign | static_cast<int>(std::ldexp(rounded, 24));
-  return sign | (exponent + 14) << 10 | (static_cast<int>(std::ldexp(rounded, 11 - exponent)) - 1024);
+  return sign | (exponent + 14) << 10 |
+         (static_cast<int>(std::ldexp(rounded, 11 - exponent)) - 1024);
 }
 
 bool is_nan_half(int bits) { return (bits & 0x7fff) > 0x7c00; }
@@ -167,8 +168,10 @@ TEST_CASE("scalar: rounding to bf16 at every value, every tie and their neighbou
       wrong += std::abs(at) >= 0x1.ffp127 ? 0 : 1;
       continue;
     }
-    double const other = ott::to_float(bf16{static_cast<std::uint16_t>(
-        std::abs(mine) < std::abs(at) ? bits + 1 : (bits & 0x7fff) == 0 ? bits : bits - 1)});
+    double const other =
+        ott::to_float(bf16{static_cast<std::uint16_t>(std::abs(mine) < std::abs(at) ? bits + 1
+                                                      : (bits & 0x7fff) == 0        ? bits
+                                                                                    : bits - 1)});
     double const off = std::abs(at - mine);
     double const off_other = std::isinf(other) ? 0x1p120 : std::abs(at - other);
     wrong += off < off_other || off == 0 || (off == off_other && bits % 2 == 0) ? 0 : 1;

@@ -65,7 +65,8 @@ TEST_CASE("host backend: a sequence without a page raises the flag; others are s
   layer.table[3] = -1;  // slot 1, group 0
   std::int32_t const slots[] = {1, 0};
   std::int32_t const begin[] = {0, 40, 80};
-  ott::host_backend<P>{}.append(layer.view(), {2, 80, 40, slots, begin}, rows.keys(), rows.values(), {});
+  ott::host_backend<P>{}.append(layer.view(), {2, 80, 40, slots, begin}, rows.keys(), rows.values(),
+                                {});
   CHECK(layer.flag == 1);
   CHECK(layer.states[2].length == 0);
   CHECK(layer.states[3].length == 0);

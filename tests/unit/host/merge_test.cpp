@@ -49,7 +49,8 @@ TEST_CASE("merge: two halves of the tokens give attention over all") {
   for (std::size_t i = 0; i < want.size(); ++i) {
     CHECK(static_cast<double>(a.lse[i]) == Approx(want[i].lse).epsilon(1e-5));
     for (std::size_t c = 0; c < D; ++c) {
-      REQUIRE(static_cast<double>(a.out[i * D + c]) == Approx(want[i].out[c]).epsilon(1e-4).margin(1e-5));
+      REQUIRE(static_cast<double>(a.out[i * D + c]) ==
+              Approx(want[i].out[c]).epsilon(1e-4).margin(1e-5));
     }
   }
 }

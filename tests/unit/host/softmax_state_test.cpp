@@ -32,7 +32,8 @@ state of(std::vector<seen> const& tokens, std::size_t first, std::size_t last) {
 }
 
 void check_same(state const& a, state const& b) {
-  REQUIRE(static_cast<double>(a.lse()) == Approx(static_cast<double>(b.lse())).epsilon(1e-5).margin(1e-5));
+  REQUIRE(static_cast<double>(a.lse()) ==
+          Approx(static_cast<double>(b.lse())).epsilon(1e-5).margin(1e-5));
   for (int c = 0; c < D; ++c) {
     REQUIRE(static_cast<double>(a.out[c] / a.sum) ==
             Approx(static_cast<double>(b.out[c] / b.sum)).epsilon(1e-4).margin(1e-5));

@@ -20,7 +20,8 @@ struct sized : ott::paper_policy {
   static constexpr int group = G;
 };
 
-/// codes, then 2-byte parameters, then 2-byte factors; codes, parameters, 16-aligned marks; halves of 128.
+/// codes, then 2-byte parameters, then 2-byte factors; codes, parameters, 16-aligned marks; halves
+/// of 128.
 struct expected {
   std::size_t key_params, key_half, value_params, marks, block;
 };
@@ -40,7 +41,8 @@ expected layout_of() {
   REQUIRE(alignof(ott::group_block<P>) == 128);
   std::size_t key_params = 0;
   std::size_t value_params = 0;
-  if constexpr (ott::key_layout<P>::num_param_items > 0) key_params = from(start, block->key_params());
+  if constexpr (ott::key_layout<P>::num_param_items > 0)
+    key_params = from(start, block->key_params());
   if constexpr (ott::value_layout<P>::num_param_items > 0) {
     value_params = from(value_start, block->value_params());
   }
@@ -81,8 +83,11 @@ void check_reads() {
   }
   REQUIRE(seen.size() == static_cast<std::size_t>(P::group));
   REQUIRE(*seen.rbegin() == P::group - 1);
-  auto const code = [](int token, int channel) { return channel < P::head_dim ? (token + channel) % 4 : 0; };
-  for (int w = 0; w < keys::codes::num_words; ++w) block->key_codes()[w] = keys::codes::make_word(w, code);
+  auto const code = [](int token, int channel) {
+    return channel < P::head_dim ? (token + channel) % 4 : 0;
+  };
+  for (int w = 0; w < keys::codes::num_words; ++w)
+    block->key_codes()[w] = keys::codes::make_word(w, code);
   for (int w = 0; w < values::codes::num_words; ++w) {
     block->value_codes()[w] = values::codes::make_word(w, code);
   }
@@ -147,7 +152,8 @@ TEST_CASE("footprint: the bits the papers speak of, and what is allocated") {
   CHECK(ott::footprint<ott::rotated_policy>::bits_per_element() == 2.3125);
   CHECK(ott::footprint<ott::dense_policy>::bits_per_element() == 16.0);
   CHECK(ott::footprint<sized<3>>::bits_per_element() == 3.25);
-  CHECK(ott::footprint<sized<2, 80>>::bits_per_element() == Approx(2.0 + (160 + 256) * 16.0 / (2 * 128 * 80)));
+  CHECK(ott::footprint<sized<2, 80>>::bits_per_element() ==
+        Approx(2.0 + (160 + 256) * 16.0 / (2 * 128 * 80)));
   CHECK(paper::bits_per_element_stored() == 8.0 * 9344 / (2 * 128 * 128));
   CHECK(paper::bytes_per_token() == 73.0);
   std::size_t const head = sizeof(ott::head_state<ott::paper_policy>);
@@ -157,5 +163,6 @@ TEST_CASE("footprint: the bits the papers speak of, and what is allocated") {
   CHECK(paper::bytes_per_sequence(160, 2, 4) == 8 * (head + 9344));
   CHECK(paper::bytes_per_sequence(8192, 1, 1) == head + 63 * 9344);
   CHECK(paper::bits_per_element_of_sequence(8192) ==
-        Approx(8.0 * static_cast<double>(paper::bytes_per_sequence(8192, 1, 1)) / (2.0 * 8192 * 128)));
+        Approx(8.0 * static_cast<double>(paper::bytes_per_sequence(8192, 1, 1)) /
+               (2.0 * 8192 * 128)));
 }

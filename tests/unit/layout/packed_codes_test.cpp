@@ -34,7 +34,8 @@ bit_place key_place(written_map m, int token, int channel) {
   int const own = channel % (8 * m.k_steps);
   return m.of(token / 16, token % 16, own / 8, own % 8 / 4, channel / (8 * m.k_steps), own % 4);
 }
-/// Value: channel = r * 2M + 2 tile + s, row = r + 8s; token = 32 kstep + 16 half + 2 quad + {0, 1, 8, 9}.
+/// Value: channel = r * 2M + 2 tile + s, row = r + 8s; token = 32 kstep + 16 half + 2 quad + {0, 1,
+/// 8, 9}.
 bit_place value_place(written_map m, int token, int channel) {
   int const own = channel % (2 * m.row_tiles);
   int const row = channel / (2 * m.row_tiles) + 8 * (own % 2);
@@ -65,10 +66,16 @@ struct map_under_test {
 template <int Bits, int G, int D, class Map>
 map_under_test under_test() {
   using codes = ott::packed_codes<Bits, Map>;
-  return {Bits, G, D, Map::row_tiles, Map::k_steps, Map::padded_channels, codes::num_words,
+  return {Bits,
+          G,
+          D,
+          Map::row_tiles,
+          Map::k_steps,
+          Map::padded_channels,
+          codes::num_words,
           [](int word) {
-            return codes::make_word(
-                word, [](int t, int c) { return c < D ? code_at(t, c, Bits) : 0; });
+            return codes::make_word(word,
+                                    [](int t, int c) { return c < D ? code_at(t, c, Bits) : 0; });
           },
           codes::get,
           [](int t, int c) {

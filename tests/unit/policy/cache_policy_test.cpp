@@ -19,38 +19,89 @@ static_assert(all_are_policies(static_cast<ott_test::built_in_policies*>(nullptr
 static_assert(all_are_policies(static_cast<ott_test::small_policies*>(nullptr)));
 
 static_assert(paper_policy::head_dim == 128 && paper_policy::group == 128);
-static_assert(paper_policy::residual == 32 && paper_policy::pool == 3 && paper_policy::evicted == 32);
-static_assert(ott::window_capacity<paper_policy> == 160 && ott::traced_capacity<paper_policy> == 35);
-static_assert(ott::value_group<paper_policy> == 128 && ott::value_group<ott_test::value_groups> == 16);
+static_assert(paper_policy::residual == 32 && paper_policy::pool == 3 &&
+              paper_policy::evicted == 32);
+static_assert(ott::window_capacity<paper_policy> == 160 &&
+              ott::traced_capacity<paper_policy> == 35);
+static_assert(ott::value_group<paper_policy> == 128 &&
+              ott::value_group<ott_test::value_groups> == 16);
 static_assert(ott::exact_keys<ott::dense_policy> && ott::exact_values<ott::dense_policy>);
 static_assert(!ott::exact_keys<paper_policy> && !ott::exact_values<ott_test::half_dense>);
 
 // One change each.
 struct same_again : paper_policy {};
-struct other_element : paper_policy { using element = ott::bf16; };
-struct other_param : paper_policy { using param = float; };
-struct other_key_bits : paper_policy { using key_quantizer = ott::affine<3>; };
-struct other_value_bits : paper_policy { using value_quantizer = ott::affine<3>; };
-struct other_quantizer : paper_policy { using key_quantizer = ott::symmetric<2>; };
-struct other_key_order : paper_policy { using key_granularity = ott::per_token; };
-struct other_value_order : paper_policy { using value_granularity = ott::per_channel; };
-struct other_rule : paper_policy { using selection = ott::min_l2; };
-struct first_two : paper_policy { using selection = ott::first_tokens<2>; };
-struct first_three : paper_policy { using selection = ott::first_tokens<3>; };
-struct other_stand_in : paper_policy { using substitution = ott::zero_substitute; };
-struct other_key_rotation : paper_policy { using key_rotation = ott::hadamard; };
-struct other_value_rotation : paper_policy { using value_rotation = ott::hadamard; };
-struct other_factor : paper_policy { using key_factor = ott::token_norm; };
-struct refitted : paper_policy { using key_factor = ott::token_norm_refitted; };
-struct key_norm_2 : paper_policy { using key_fit = ott::high_norm<2>; };
-struct key_norm_8 : paper_policy { using key_fit = ott::high_norm<8>; };
-struct other_value_fit : paper_policy { using value_fit = ott::least_squares; };
-struct other_head_dim : paper_policy { static constexpr int head_dim = 64; };
-struct other_group : paper_policy { static constexpr int group = 64; };
-struct other_residual : paper_policy { static constexpr int residual = 128; };
-struct other_pool : paper_policy { static constexpr int pool = 4; };
-struct other_evicted : paper_policy { static constexpr int evicted = 31; };
-struct other_value_group : paper_policy { static constexpr int value_group = 64; };
+struct other_element : paper_policy {
+  using element = ott::bf16;
+};
+struct other_param : paper_policy {
+  using param = float;
+};
+struct other_key_bits : paper_policy {
+  using key_quantizer = ott::affine<3>;
+};
+struct other_value_bits : paper_policy {
+  using value_quantizer = ott::affine<3>;
+};
+struct other_quantizer : paper_policy {
+  using key_quantizer = ott::symmetric<2>;
+};
+struct other_key_order : paper_policy {
+  using key_granularity = ott::per_token;
+};
+struct other_value_order : paper_policy {
+  using value_granularity = ott::per_channel;
+};
+struct other_rule : paper_policy {
+  using selection = ott::min_l2;
+};
+struct first_two : paper_policy {
+  using selection = ott::first_tokens<2>;
+};
+struct first_three : paper_policy {
+  using selection = ott::first_tokens<3>;
+};
+struct other_stand_in : paper_policy {
+  using substitution = ott::zero_substitute;
+};
+struct other_key_rotation : paper_policy {
+  using key_rotation = ott::hadamard;
+};
+struct other_value_rotation : paper_policy {
+  using value_rotation = ott::hadamard;
+};
+struct other_factor : paper_policy {
+  using key_factor = ott::token_norm;
+};
+struct refitted : paper_policy {
+  using key_factor = ott::token_norm_refitted;
+};
+struct key_norm_2 : paper_policy {
+  using key_fit = ott::high_norm<2>;
+};
+struct key_norm_8 : paper_policy {
+  using key_fit = ott::high_norm<8>;
+};
+struct other_value_fit : paper_policy {
+  using value_fit = ott::least_squares;
+};
+struct other_head_dim : paper_policy {
+  static constexpr int head_dim = 64;
+};
+struct other_group : paper_policy {
+  static constexpr int group = 64;
+};
+struct other_residual : paper_policy {
+  static constexpr int residual = 128;
+};
+struct other_pool : paper_policy {
+  static constexpr int pool = 4;
+};
+struct other_evicted : paper_policy {
+  static constexpr int evicted = 31;
+};
+struct other_value_group : paper_policy {
+  static constexpr int value_group = 64;
+};
 
 template <class... P>
 std::set<std::uint64_t> fingerprints() {

@@ -38,8 +38,9 @@ template <class Q>
 double error(slice const& s, typename Q::params p, int norm) {
   double sum = 0;
   for (float x : s.values) {
-    sum += std::pow(std::abs(static_cast<double>(x) -
-                             static_cast<double>(Q::decode(p, Q::encode(p, x)))), norm);
+    sum += std::pow(
+        std::abs(static_cast<double>(x) - static_cast<double>(Q::decode(p, Q::encode(p, x)))),
+        norm);
   }
   return sum;
 }
@@ -131,8 +132,9 @@ TEST_CASE("fit: high_norm is never worse than min_max in its own norm") {
 }
 
 TEST_CASE("fit: constants and what is not finite leave finite parameters") {
-  for (slice const& s : {slice{{2, 2, 2, 2}}, slice{{INFINITY, 1, 2, 3}}, slice{{NAN, NAN, NAN}},
-                         slice{{-INFINITY, INFINITY, 0}}, slice{{NAN, 1, 3}}, slice{{3e38f, -3e38f}}}) {
+  for (slice const& s :
+       {slice{{2, 2, 2, 2}}, slice{{INFINITY, 1, 2, 3}}, slice{{NAN, NAN, NAN}},
+        slice{{-INFINITY, INFINITY, 0}}, slice{{NAN, 1, 3}}, slice{{3e38f, -3e38f}}}) {
     auto const a = ott::least_squares::of<ott::affine<2>, half>(s);
     auto const b = ott::high_norm<8>::of<ott::affine<2>, half>(s);
     for (float x : {a.scale, a.zero, b.scale, b.zero}) CHECK(ott::is_finite(x));

@@ -18,7 +18,8 @@ template <class Q>
 double nearest_distance(typename Q::params p, float x) {
   double best = INFINITY;
   for (int code = 0; code <= Q::max_code; ++code) {
-    best = std::min(best, std::abs(static_cast<double>(x) - static_cast<double>(Q::decode(p, code))));
+    best =
+        std::min(best, std::abs(static_cast<double>(x) - static_cast<double>(Q::decode(p, code))));
   }
   return best;
 }

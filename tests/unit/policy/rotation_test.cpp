@@ -60,10 +60,12 @@ TEST_CASE("rotation: a query and a key rotated alike keep their product") {
   auto k = random_row<128>(2);
   double before = 0;
   double after = 0;
-  for (std::size_t c = 0; c < 128; ++c) before += static_cast<double>(q[c]) * static_cast<double>(k[c]);
+  for (std::size_t c = 0; c < 128; ++c)
+    before += static_cast<double>(q[c]) * static_cast<double>(k[c]);
   ott::hadamard::apply<128>(q.data());
   ott::hadamard::apply<128>(k.data());
-  for (std::size_t c = 0; c < 128; ++c) after += static_cast<double>(q[c]) * static_cast<double>(k[c]);
+  for (std::size_t c = 0; c < 128; ++c)
+    after += static_cast<double>(q[c]) * static_cast<double>(k[c]);
   CHECK(after == Approx(before).epsilon(1e-4));
 }
 

@@ -69,7 +69,8 @@ static_assert(!ott::selection_rule<int> && !ott::selection_rule<ott::half>);
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("selection: rules order keys as their norms do", "", ott::half, ott::bf16, float) {
+TEMPLATE_TEST_CASE("selection: rules order keys as their norms do", "", ott::half, ott::bf16,
+                   float) {
   check_order<ott::min_l1, TestType>(l1, false);
   check_order<ott::min_l2, TestType>(l2, false);
   check_order<ott::max_l1, TestType>(l1, true);
