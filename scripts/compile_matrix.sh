@@ -32,7 +32,7 @@ compile_one() {
   awk -v name="$name" -v seconds=$((SECONDS - start)) '
     /Compiling entry function/ { kernels++ }
     /bytes spill stores/ {
-      for (i = 2; i <= NF; i++) if ($i == "bytes" && $(i + 1) == "spill") spills += $(i - 1)
+      for (i = 2; i <= NF; i++) if ($i == "bytes" && $(i + 1) == "spill" && $(i + 2) ~ /stores/) spills += $(i - 1)
     }
     /Used [0-9]+ registers/ { for (i = 1; i < NF; i++) if ($i == "Used" && $(i+1) > top) top = $(i+1) }
     END { printf "%-40s %4d s  %3d kernels  %3d registers at most  %d bytes spilled\n",

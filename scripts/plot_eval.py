@@ -34,7 +34,8 @@ def draw_keys(axes, keys, policy):
     traced = []
     if policy:
         layer = next(x for x in policy["layers"] if x["layer"] == keys["layer"])
-        traced = [(t, head[t]) for head, found in zip(keys["heads"], layer["traced"]) for t in found]
+        traced = [(t, head[t]) for head, found in zip(keys["heads"], layer["traced"])
+                  for t in found]
     for head in keys["heads"]:
         axes.plot(range(len(head)), head, ".", color=DOT, markersize=1.5, rasterized=True)
     if traced:

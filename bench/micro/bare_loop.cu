@@ -17,7 +17,8 @@
 #include "gpu_timing.cuh"
 #include "random_groups.hpp"
 
-#pragma nv_diag_suppress 20013  // host lambdas given to functions of both sides: called on the host only
+#pragma nv_diag_suppress 20013  // host lambdas given to functions of both sides: called on the host
+                                // only
 
 namespace {
 
@@ -48,9 +49,9 @@ __global__ void __launch_bounds__(Warps * 32, Ctas)
   int const stride = static_cast<int>(gridDim.x) * Warps;
   int const first = static_cast<int>(blockIdx.x) * Warps + warp;
   auto const block = [&](int group) -> std::uint8_t const* {
-    return group < count ? blocks + static_cast<std::size_t>(pages[group]) *
-                                        sizeof(ott::group_block<P>)
-                         : nullptr;
+    return group < count
+               ? blocks + static_cast<std::size_t>(pages[group]) * sizeof(ott::group_block<P>)
+               : nullptr;
   };
   std::uint8_t const* next = block(first);
   ring.begin(next);
@@ -66,8 +67,8 @@ __global__ void __launch_bounds__(Warps * 32, Ctas)
   }
   sums.finish();
   for (int set = 0; set < Sets; ++set) {
-    float* const row = out + (static_cast<std::size_t>(first) * 4 * Sets + 4 * set + lane % 4) *
-                                 (P::head_dim + 2);
+    float* const row =
+        out + (static_cast<std::size_t>(first) * 4 * Sets + 4 * set + lane % 4) * (P::head_dim + 2);
     for (int i = 0; i < shape::lane_channels; ++i) {
       int const channel = lane / 4 * shape::lane_channels + i;
       if (channel < P::head_dim) row[channel] = sums.out[set][i];
@@ -132,7 +133,8 @@ struct runner {
   static constexpr int smem = Warps * smem_a_warp<P, Sets>(Stages);
   static constexpr auto kernel = bare_kernel<P, Sets, Warps, Ctas, Stages>;
   static void prepare() {
-    OTT_MICRO_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, smem));
+    OTT_MICRO_CHECK(
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, smem));
   }
   static void launch(int ctas, cudaStream_t s, std::uint8_t const* blocks, int const* pages,
                      std::uint8_t const* query, float* out, int count) {
@@ -151,7 +153,8 @@ bool check(char const* name) {
   std::vector<int> pages(count);
   std::vector<ott::group_block<P>> placed(count);
   for (int i = 0; i < count; ++i) pages[i] = (i * 7 + 3) % count;
-  if (count % 7 == 0) for (int i = 0; i < count; ++i) pages[i] = i;
+  if (count % 7 == 0)
+    for (int i = 0; i < count; ++i) pages[i] = i;
   for (int i = 0; i < count; ++i) placed[pages[i]] = groups[i];
   std::vector<float> out(ctas * warps * rows * (D + 2), NAN);
   auto* const blocks = to_device(placed);
@@ -215,15 +218,17 @@ void time_loop(char const* name, std::size_t megabytes) {
   for (int i = 0; i < count; ++i) pages[i] = i;
   auto* const table = to_device(pages);
   auto* const query = to_device(record);
-  float* const out = to_device(
-      std::vector<float>(std::size_t(sms) * Ctas * Warps * 4 * Sets * (P::head_dim + 2)));
+  float* const out =
+      to_device(std::vector<float>(std::size_t(sms) * Ctas * Warps * 4 * Sets * (P::head_dim + 2)));
   run::prepare();
   int resident = 0;
-  OTT_MICRO_CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, run::kernel, Warps * 32, run::smem));
+  OTT_MICRO_CHECK(
+      cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, run::kernel, Warps * 32, run::smem));
   cudaFuncAttributes attributes;
   OTT_MICRO_CHECK(cudaFuncGetAttributes(&attributes, run::kernel));
   auto const read = [&](int i, cudaStream_t s) {
-    read_kernel<<<sms * 4, 512, 0, s>>>(reinterpret_cast<uint4*>(data[i % copies]), bytes / 16, out);
+    read_kernel<<<sms * 4, 512, 0, s>>>(reinterpret_cast<uint4*>(data[i % copies]), bytes / 16,
+                                        out);
   };
   auto const loop = [&](int i, cudaStream_t s) {
     run::launch(sms * resident, s, data[i % copies], table, reinterpret_cast<std::uint8_t*>(query),
@@ -232,11 +237,12 @@ void time_loop(char const* name, std::size_t megabytes) {
   double const ceiling = median_us(read, 60), mine = median_us(loop, 100);
   double const ceiling2 = median_us(read, 60), mine2 = median_us(loop, 100);
   OTT_MICRO_CHECK(cudaDeviceSynchronize());
-  std::printf("%-24s warps %d x %d (fits %d) stages %d regs %3d local %zu  %5.0f MB  read %6.1f "
-              "%6.1f us (%4.0f GB/s)  loop %6.1f %6.1f us (%4.0f GB/s)  share %.3f %.3f\n",
-              name, Warps, Ctas, resident, Stages, attributes.numRegs, attributes.localSizeBytes,
-              bytes / 1e6, ceiling, ceiling2, bytes / ceiling2 / 1e3, mine, mine2,
-              bytes / mine2 / 1e3, ceiling / mine, ceiling2 / mine2);
+  std::printf(
+      "%-24s warps %d x %d (fits %d) stages %d regs %3d local %zu  %5.0f MB  read %6.1f "
+      "%6.1f us (%4.0f GB/s)  loop %6.1f %6.1f us (%4.0f GB/s)  share %.3f %.3f\n",
+      name, Warps, Ctas, resident, Stages, attributes.numRegs, attributes.localSizeBytes,
+      bytes / 1e6, ceiling, ceiling2, bytes / ceiling2 / 1e3, mine, mine2, bytes / mine2 / 1e3,
+      ceiling / mine, ceiling2 / mine2);
   std::fflush(stdout);
   for (auto* d : data) cudaFree(d);
   for (void* p : {(void*)pattern, (void*)table, (void*)query, (void*)out}) cudaFree(p);

@@ -11,16 +11,17 @@
 // What the micro benches share: the read ceiling, buffers, medians over events.
 namespace micro {
 
-#define OTT_MICRO_CHECK(x)                                                                    \
-  do {                                                                              \
-    cudaError_t const e = (x);                                                      \
-    if (e != cudaSuccess) {                                                         \
-      std::printf("%s:%d %s\n", __FILE__, __LINE__, cudaGetErrorString(e));         \
-      std::exit(1);                                                                 \
-    }                                                                               \
+#define OTT_MICRO_CHECK(x)                                                  \
+  do {                                                                      \
+    cudaError_t const e = (x);                                              \
+    if (e != cudaSuccess) {                                                 \
+      std::printf("%s:%d %s\n", __FILE__, __LINE__, cudaGetErrorString(e)); \
+      std::exit(1);                                                         \
+    }                                                                       \
   } while (0)
 
-__global__ inline void __launch_bounds__(512, 2) read_kernel(uint4 const* p, std::size_t n, float* out) {
+__global__ inline void __launch_bounds__(512, 2)
+    read_kernel(uint4 const* p, std::size_t n, float* out) {
   uint4 a{0, 0, 0, 0};
   std::size_t const stride = std::size_t{gridDim.x} * blockDim.x;
   std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
@@ -38,7 +39,8 @@ __global__ inline void __launch_bounds__(512, 2) read_kernel(uint4 const* p, std
   if ((a.x ^ a.y ^ a.z ^ a.w) == 0x12345678u) out[0] = 1;
 }
 
-__global__ inline void spread_kernel(uint4 const* from, uint4* to, std::size_t period, std::size_t n) {
+__global__ inline void spread_kernel(uint4 const* from, uint4* to, std::size_t period,
+                                     std::size_t n) {
   for (std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n;
        i += std::size_t{gridDim.x} * blockDim.x) {
     to[i] = from[i % period];

@@ -1,5 +1,6 @@
-// The library's kernel over quantized groups, alone: plan, window and merge are the host's here. Checks
-// ragged batches, masks and soft cap against float64, then times the shapes of docs/performance.md.
+// The library's kernel over quantized groups, alone: plan, window and merge are the host's here.
+// Checks ragged batches, masks and soft cap against float64, then times the shapes of
+// docs/performance.md.
 //   nvcc -O3 -std=c++20 -arch=sm_90 -I include bench/micro/group_loop.cu -o build/gpu/group_loop
 //   group_loop [check|time [shape]]   exit 1 where a relative Frobenius error is above 5e-3
 #include <cmath>
@@ -13,7 +14,8 @@
 #include "gpu_timing.cuh"
 #include "random_groups.hpp"
 
-#pragma nv_diag_suppress 20013  // host lambdas given to functions of both sides: called on the host only
+#pragma nv_diag_suppress 20013  // host lambdas given to functions of both sides: called on the host
+                                // only
 
 namespace {
 
@@ -25,10 +27,11 @@ struct job {
   int kv_heads;
   int per_kv;
   ott::attend_options options{};
-  std::vector<int> q_pos;   // empty: the last positions
+  std::vector<int> q_pos;  // empty: the last positions
 };
 
-/// A layer on the device with everything the kernel reads; `copies` page tables over different blocks.
+/// A layer on the device with everything the kernel reads; `copies` page tables over different
+/// blocks.
 template <class P>
 struct setup {
   using state_type = ott::head_state<P>;
@@ -56,7 +59,8 @@ struct setup {
       slot.push_back((i * 5 + 1) % count);
       row_begin.push_back(row_begin[i] + j.rows[i]);
     }
-    if (count % 5 == 0) for (int i = 0; i < count; ++i) slot[i] = i;
+    if (count % 5 == 0)
+      for (int i = 0; i < count; ++i) slot[i] = i;
     std::vector<state_type> states(count * j.kv_heads);
     pages.assign(count * max_groups, -1);
     int page = 0;
@@ -154,7 +158,8 @@ bool check(char const* name, job const& j) {
           sum_error += got_total != 0;
           continue;
         }
-        sum_error = std::max(sum_error, std::fabs(got_total * std::exp2(got_top - top) / total - 1));
+        sum_error =
+            std::max(sum_error, std::fabs(got_total * std::exp2(got_top - top) / total - 1));
         for (int c = 0; c < D; ++c) {
           double const d = got[c] / got_total - want[c] / total;
           error += d * d, norm += want[c] / total * want[c] / total;
@@ -219,10 +224,12 @@ void time_shape(char const* name, int batch, int tokens, int kv_heads, int per_k
     s.args.layer.blocks = reinterpret_cast<ott::group_block<P>*>(from);
     ott::launch_groups(s.args, s.plan, t);
   };
-  double const ceiling = timed(read), mine = timed(loop), ceiling2 = timed(read), mine2 = timed(loop);
-  std::printf("%-34s %6.1f MB  read %6.1f %6.1f us  groups %6.1f %6.1f us (%4.0f GB/s)  share %.3f %.3f\n",
-              name, bytes / 1e6, ceiling, ceiling2, mine, mine2, bytes / mine2 / 1e3,
-              ceiling / mine, ceiling2 / mine2);
+  double const ceiling = timed(read), mine = timed(loop), ceiling2 = timed(read),
+               mine2 = timed(loop);
+  std::printf(
+      "%-34s %6.1f MB  read %6.1f %6.1f us  groups %6.1f %6.1f us (%4.0f GB/s)  share %.3f %.3f\n",
+      name, bytes / 1e6, ceiling, ceiling2, mine, mine2, bytes / mine2 / 1e3, ceiling / mine,
+      ceiling2 / mine2);
   std::fflush(stdout);
   cudaFree(data);
 }
@@ -250,8 +257,10 @@ int main(int argc, char** argv) {
     good &= check<full>("sliding window, soft cap", masked);
     good &= check<turned>("rotated policy", plain_job);
     good &= check<shaped<full, 3, 4, 128, 64>>("K 3 V 4, G 64", plain_job);
-    good &= check<shaped<full, 2, 2, 256, 128>>("2-bit, D 256", {ragged, {1, 2, 8, 1, 3, 1, 2}, 2, 2});
-    good &= check<shaped<full, 2, 2, 80, 128>>("2-bit, D 80", {ragged, {1, 2, 4, 1, 3, 1, 2}, 2, 8});
+    good &=
+        check<shaped<full, 2, 2, 256, 128>>("2-bit, D 256", {ragged, {1, 2, 8, 1, 3, 1, 2}, 2, 2});
+    good &=
+        check<shaped<full, 2, 2, 80, 128>>("2-bit, D 80", {ragged, {1, 2, 4, 1, 3, 1, 2}, 2, 8});
   }
   if (argc < 2 || std::strcmp(argv[1], "time") == 0) {
     time_shape<ott::paper_policy>("2-bit 64x8K 32/8", 64, 8192, 8, 4, false);

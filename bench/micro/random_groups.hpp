@@ -8,10 +8,12 @@
 #include <ott/layout/group_block.hpp>
 #include <ott/policy/symmetric.hpp>
 
-// Groups and queries of the shape that breaks careless kernels, and the policies they are tried with.
+// Groups and queries of the shape that breaks careless kernels, and the policies they are tried
+// with.
 namespace micro {
 
-/// Random groups with channels of very different scale, a few marks and a few flat or denormal tokens.
+/// Random groups with channels of very different scale, a few marks and a few flat or denormal
+/// tokens.
 template <class P>
 std::vector<ott::group_block<P>> random_groups(int count, std::mt19937& rng) {
   using param = typename P::param;
@@ -64,7 +66,7 @@ std::vector<ott::group_block<P>> random_groups(int count, std::mt19937& rng) {
         b.key_factors()[ott::token_slot<P::group>(t)] =
             ott::from_float<ott::half>(0.8f + 0.2f * std::fabs(normal(rng)));
       }
-      if (ott::traced_capacity<P> > 0 && rng() % 100 == 0) b.v.marks[t / 32] |= 1u << (t % 32);
+      if (ott::traced_capacity < P >> 0 && rng() % 100 == 0) b.v.marks[t / 32] |= 1u << (t % 32);
     }
   }
   return groups;

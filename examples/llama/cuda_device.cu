@@ -61,6 +61,15 @@ cuda_array<T> cuda_device<T>::operands(std::vector<float> const& values) {
 }
 
 template <ott::scalar T>
+cuda_array<T> cuda_device<T>::random(std::size_t size, float reach, std::uint32_t seed) {
+  array<T> made(size);
+  auto const n = static_cast<std::int64_t>(size);
+  ott::launch("llama::random", random_kernel<T>, {blocks_for(n), threads}, stream_, made.data(), n,
+              reach, seed);
+  return made;
+}
+
+template <ott::scalar T>
 void cuda_device<T>::embed(int const* ids, T const* table, float* x, int rows, int width) {
   ott::launch("llama::embed", gather_kernel<T, float>, {rows, threads}, stream_, table, ids, x,
               width);

@@ -3,6 +3,7 @@
 #include "llama/device.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -69,6 +70,8 @@ class cuda_device {
   stream stream_of() const { return stream_; }
   array<operand> operands(std::vector<float> const& values);
   array<float> floats(std::vector<float> const& values) { return copied(values); }
+
+  array<operand> random(std::size_t size, float reach, std::uint32_t seed);
 
   template <class U>
   void upload(U const* from, std::size_t count, U* to) {

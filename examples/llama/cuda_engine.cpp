@@ -1,5 +1,5 @@
 #include "llama/cuda_device.hpp"
-#include "llama/device_engine.hpp"
+#include "llama/device_bench.hpp"
 
 namespace llama {
 
@@ -13,6 +13,15 @@ std::unique_ptr<engine> make_cuda_engine(engine_options const& asked, model_conf
     return make_device_engine<cuda_device<ott::bf16>>(asked, config, shape, progress);
   }
   return make_device_engine<cuda_device<ott::half>>(asked, config, shape, progress);
+}
+
+std::unique_ptr<bench_source> make_cuda_bench(model_config const& config, std::string const& policy,
+                                              std::string const& backend, int most_sequences) {
+  if (!cuda_ready()) throw support::input_error("--backend", "no GPU here", backend, "host");
+  if (backend == cuda_device<ott::bf16>::name) {
+    return std::make_unique<device_bench<cuda_device<ott::bf16>>>(config, policy, most_sequences);
+  }
+  return std::make_unique<device_bench<cuda_device<ott::half>>>(config, policy, most_sequences);
 }
 
 }  // namespace llama

@@ -98,6 +98,18 @@ __global__ void split_heads_kernel(float const* qkv, float const* bias, int cons
   out[half_dim] = ott::from_float<T>(b);
 }
 
+/// Uniform noise in [-reach, reach), a hash of place and seed.
+template <class T>
+__global__ void random_kernel(T* to, std::int64_t count, float reach, std::uint32_t seed) {
+  std::int64_t const i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i >= count) return;
+  std::uint64_t x = (static_cast<std::uint64_t>(seed) << 40) + static_cast<std::uint64_t>(i);
+  x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdull;
+  x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ull;
+  auto const bits = static_cast<float>((x >> 33) & 0xffffff);
+  to[i] = ott::from_float<T>(reach * (bits * (2.0f / (1 << 24)) - 1.0f));
+}
+
 template <class T>
 __global__ void narrow_kernel(T const* from, ott::half* to, std::int64_t count) {
   std::int64_t const i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;

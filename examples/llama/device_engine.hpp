@@ -18,8 +18,8 @@ namespace llama {
 template <device D>
 class device_engine final : public engine {
  public:
-  device_engine(std::unique_ptr<D> device, std::unique_ptr<kv_cache<D>> kv,
-                std::unique_ptr<model<D>> m, kv_request const& shape)
+  device_engine(std::shared_ptr<D> device, std::unique_ptr<kv_cache<D>> kv,
+                std::shared_ptr<model<D>> m, kv_request const& shape)
       : device_{std::move(device)}, kv_{std::move(kv)}, model_{std::move(m)}, shape_{shape} {}
   ~device_engine() override { device_->free(recorded_); }
 
@@ -60,6 +60,19 @@ class device_engine final : public engine {
       if (decodes) return replay(static_cast<int>(ids.size()));
     }
     model_->forward(*kv_, static_cast<int>(ids.size()), num_wanted_);
+  }
+
+  void fill(std::span<std::int64_t const> seqs, int tokens) override {
+    int const heads = config().kv_width();
+    int const chunk = std::max(1, shape_.max_rows / static_cast<int>(seqs.size()));
+    auto const noise = device_->random(
+        static_cast<std::size_t>(shape_.max_rows) * static_cast<std::size_t>(heads), 2, 1);
+    for (int done = 0; done < tokens; done += chunk) {
+      std::vector<sequence_rows> rows;
+      for (std::int64_t const seq : seqs) rows.push_back({seq, std::min(chunk, tokens - done)});
+      kv_->begin(rows);
+      for (int i = 0; i < config().num_layers; ++i) kv_->append(i, noise.data(), noise.data());
+    }
   }
 
   std::vector<float> logits() override {
@@ -104,38 +117,42 @@ class device_engine final : public engine {
                                "0 .. " + std::to_string(config().vocab - 1));
   }
 
-  std::unique_ptr<D> device_;
+  std::shared_ptr<D> device_;
   std::unique_ptr<kv_cache<D>> kv_;
-  std::unique_ptr<model<D>> model_;
+  std::shared_ptr<model<D>> model_;
   kv_request shape_;
   int num_wanted_ = 0;
   typename D::graph recorded_{};
   std::pair<int, int> recorded_shape_{};
 };
 
+/// The policy of this name and head_dim, or an input_error.
+template <device D>
+kv_instance<D> const& find_policy(std::string const& policy, int head_dim) {
+  auto const& known = kv_instances<D>();
+  auto const found = std::find_if(known.begin(), known.end(), [&](kv_instance<D> const& one) {
+    return one.policy == policy && one.head_dim == head_dim;
+  });
+  if (found != known.end()) return *found;
+  throw support::input_error(
+      "--policy", std::string("not in this build for ") + D::name,
+      support::printable(policy) + " at head_dim " + std::to_string(head_dim),
+      "one of `llama policies`");
+}
+
 /// Finds the policy, loads the weights, makes the cache.
 template <device D>
 std::unique_ptr<engine> make_device_engine(engine_options const& asked, model_config const& config,
                                            kv_request const& shape,
                                            std::function<void()> const& progress) {
-  auto const& known = kv_instances<D>();
-  auto const found = std::find_if(known.begin(), known.end(), [&](kv_instance<D> const& one) {
-    return one.policy == asked.policy && one.head_dim == config.head_dim;
-  });
-  if (found == known.end()) {
-    throw support::input_error(
-        "--policy", std::string("not in this build for ") + D::name,
-        support::printable(asked.policy) + " at head_dim " + std::to_string(config.head_dim),
-        "one of `llama policies`");
-  }
-  auto device = std::make_unique<D>();
+  auto const& policy = find_policy<D>(asked.policy, config.head_dim);
+  auto const device = std::make_shared<D>();
   checkpoint files{asked.folder};
   auto weights = load_weights(*device, files, config, progress);
-  auto kv = found->make(*device, shape);
-  auto made = std::make_unique<model<D>>(*device, config, std::move(weights), shape.max_rows,
-                                         shape.max_rows);
-  return std::make_unique<device_engine<D>>(std::move(device), std::move(kv), std::move(made),
-                                            shape);
+  auto kv = policy.make(*device, shape);
+  auto const made = std::make_shared<model<D>>(*device, config, std::move(weights), shape.max_rows,
+                                               shape.max_rows);
+  return std::make_unique<device_engine<D>>(device, std::move(kv), made, shape);
 }
 
 }  // namespace llama

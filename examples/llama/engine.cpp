@@ -1,7 +1,8 @@
 #include "llama/engine.hpp"
 
-#include "llama/device_engine.hpp"
+#include "llama/device_bench.hpp"
 #include "llama/host_device.hpp"
+#include "llama/shapes.hpp"
 
 #include "ott_eval/progress.hpp"
 
@@ -12,12 +13,18 @@ bool cuda_ready();
 std::unique_ptr<engine> make_cuda_engine(engine_options const& asked, model_config const& config,
                                          kv_request const& shape,
                                          std::function<void()> const& progress);
+std::unique_ptr<bench_source> make_cuda_bench(model_config const& config, std::string const& policy,
+                                              std::string const& backend, int most_sequences);
 constexpr char const* backends = "auto, host, cuda or cuda-bf16";
 #else
 static bool cuda_ready() { return false; }
 static std::unique_ptr<engine> make_cuda_engine(engine_options const& asked, model_config const&,
                                                 kv_request const&, std::function<void()> const&) {
   throw support::input_error("--backend", "not in this build", asked.backend, "host");
+}
+static std::unique_ptr<bench_source> make_cuda_bench(model_config const&, std::string const&,
+                                                     std::string const& backend, int) {
+  throw support::input_error("--backend", "not in this build", backend, "host");
 }
 constexpr char const* backends = "auto or host: this build has no CUDA lane";
 #endif
@@ -32,9 +39,11 @@ kv_request shape_of(engine_options const& asked, model_config const& config) {
   }
   std::vector<int> pools = asked.pool_by_layer;
   if (!pools.empty()) pools.resize(static_cast<std::size_t>(config.num_layers), pools.back());
-  return {config.num_layers, config.num_heads,      config.num_kv_heads,
-          config.head_dim,   asked.max_sequences,   most,
-          asked.max_rows,    config.sliding_window, pools};
+  return {config.num_layers,     config.num_heads,
+          config.num_kv_heads,   config.head_dim,
+          asked.max_sequences,   most,
+          asked.max_rows,        asked.max_rows,
+          config.sliding_window, pools};
 }
 
 }  // namespace
@@ -53,6 +62,19 @@ std::unique_ptr<engine> make_engine(engine_options asked) {
     return make_cuda_engine(asked, config, shape, progress);
   }
   throw support::input_error("--backend", "unknown", support::printable(asked.backend), backends);
+}
+
+std::unique_ptr<bench_source> make_bench_source(std::string const& shape, std::string const& policy,
+                                                std::string backend, int most_sequences) {
+  if (backend == "auto") backend = cuda_ready() ? "cuda-bf16" : "host";
+  model_config const config = named_shape(shape);
+  if (backend == "host") {
+    return std::make_unique<device_bench<host_device>>(config, policy, most_sequences);
+  }
+  if (backend == "cuda" || backend == "cuda-bf16") {
+    return make_cuda_bench(config, policy, backend, most_sequences);
+  }
+  throw support::input_error("--backend", "unknown", support::printable(backend), backends);
 }
 
 std::vector<std::string> policy_names() {

@@ -3,8 +3,18 @@
 #include "llama/blas.hpp"
 
 #include <cmath>
+#include <random>
 
 namespace llama {
+
+std::vector<float> host_device::random(std::size_t size, float reach, std::uint32_t seed) const {
+  std::minstd_rand next{seed};
+  std::vector<float> values(size);
+  for (float& value : values) {
+    value = reach * (static_cast<float>(next() >> 7) * (2.0f / (1 << 24)) - 1.0f);
+  }
+  return values;
+}
 
 void host_device::embed(int const* ids, operand const* table, float* x, int rows, int width) {
   gather(table, ids, x, rows, width);

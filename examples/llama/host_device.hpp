@@ -3,6 +3,7 @@
 #include "llama/device.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,8 @@ struct host_device {
   stream stream_of() const { return {}; }
   array<operand> operands(std::vector<float> values) { return values; }
   array<float> floats(std::vector<float> values) { return values; }
+  /// Uniform noise in [-reach, reach).
+  array<operand> random(std::size_t size, float reach, std::uint32_t seed) const;
 
   template <class T>
   void upload(T const* from, std::size_t count, T* to) {

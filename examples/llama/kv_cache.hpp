@@ -17,6 +17,7 @@ struct kv_request {
   int max_sequences;
   int max_tokens;                  // of one sequence
   int max_rows;                    // of one step
+  int max_query_rows;              // of these, those that attend
   int sliding_window;              // 0: none
   std::vector<int> pool_by_layer;  // empty: the policy's everywhere
 };

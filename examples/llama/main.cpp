@@ -1,4 +1,5 @@
 // A small engine for Llama-family checkpoints whose KV cache is any ott policy.
+#include "llama/bench.hpp"
 #include "llama/generate.hpp"
 #include "llama/id_lines.hpp"
 #include "llama/score.hpp"
@@ -21,6 +22,7 @@ struct command_line {
   engine_options engine;
   generate_options generate;
   score_options score;
+  bench_options bench;
   std::string prompt;
   std::string prompts;
 };
@@ -90,6 +92,26 @@ CLI::App* add_score(CLI::App& app, command_line& asked) {
   return command;
 }
 
+CLI::App* add_bench(CLI::App& app, bench_options& to) {
+  auto* const command =
+      app.add_subcommand("bench", "Decode with random weights of a named shape, batch by batch");
+  command->add_option("SHAPE", to.shape, "llama-3-8b, llama-2-7b, qwen2.5-7b, smollm2-135m")
+      ->capture_default_str();
+  command->add_option("--policy", to.policy)->capture_default_str();
+  command->add_option("--backend", to.backend, "auto: cuda-bf16 where there is a GPU")
+      ->capture_default_str();
+  command->add_option("--context", to.context, "Tokens a sequence has when decoding begins")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--batch", to.batches, "Batch sizes, ascending, as 1,16,64")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--steps", to.steps)->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--json", to.json, "Report to this file; - is stdout");
+  return command;
+}
+
 std::vector<std::vector<int>> prompts_of(command_line const& asked) {
   if (!asked.prompt.empty()) return {ids_from(asked.prompt, "--prompt")};
   if (asked.prompts.empty() || asked.prompts == "-") return id_lines_from(std::cin, "stdin");
@@ -105,6 +127,7 @@ void run(int argc, char** argv) {
   command_line asked;
   auto* const generates = add_generate(app, asked);
   auto* const scores = add_score(app, asked);
+  auto* const benches = add_bench(app, asked.bench);
   auto* const lists = app.add_subcommand("policies", "List the cache policies of this build");
   try {
     app.parse(argc, argv);
@@ -113,10 +136,12 @@ void run(int argc, char** argv) {
     return;
   } catch (CLI::ParseError const& e) {
     throw support::input_error("command line", support::printable(e.what(), 200), e.get_name(),
-                               "llama generate|score|policies; see --help");
+                               "llama generate|score|bench|policies; see --help");
   }
   if (lists->parsed()) {
     for (std::string const& name : policy_names()) std::cout << name << '\n';
+  } else if (benches->parsed()) {
+    bench(asked.bench);
   } else if (scores->parsed()) {
     score(asked.engine, asked.score);
   } else if (generates->parsed()) {

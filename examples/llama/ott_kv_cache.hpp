@@ -27,7 +27,7 @@ class ott_kv_cache final : public kv_cache<D> {
                 .num_q_heads = asked.num_heads,
                 .max_sequences = asked.max_sequences,
                 .max_tokens = asked.max_tokens,
-                .max_query_rows = asked.max_rows,
+                .max_query_rows = asked.max_query_rows,
                 .pool_by_layer = asked.pool_by_layer},
                device.stream_of()},
         batch_{cache_.make_batch(asked.max_sequences)},

@@ -204,11 +204,10 @@ class rig {
     }
     options.lse = device_lse.template as<float>();
     device.attend(
-        ott::attend_call<P, Q>{device_layer(),
-                               batch_of(shares, device_numbers.template as<std::int32_t>()),
-                               view(device_q.template as<Q const>()),
-                               view(device_out.template as<Q>()), options, most,
-                               workspace.template as<void>(), workspace.size()},
+        ott::attend_call<P, Q>{
+            device_layer(), batch_of(shares, device_numbers.template as<std::int32_t>()),
+            view(device_q.template as<Q const>()), view(device_out.template as<Q>()), options, most,
+            workspace.template as<void>(), workspace.size()},
         stream);
     device.copy(got.data(), device_out.template as<void>(), device_out.size(), stream);
     device.copy(got_lse.data(), device_lse.template as<void>(), device_lse.size(), stream);

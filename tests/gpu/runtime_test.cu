@@ -40,9 +40,8 @@ class stepper {
                                                         small::head_dim, true),
                        ott_test::random_rows<ott::half>(rig_.rng, rig_.slots, rig_.kv_heads,
                                                         small::head_dim, false),
-                       ott_test::random_rows<float>(rig_.rng, rig_.slots,
-                                                    rig_.kv_heads * q_per_kv, small::head_dim,
-                                                    false)});
+                       ott_test::random_rows<float>(rig_.rng, rig_.slots, rig_.kv_heads * q_per_kv,
+                                                    small::head_dim, false)});
     input const& now = inputs_.back();
     rig_.device.copy(k_.as<void>(), now.k.data(), k_.size(), s);
     rig_.device.copy(v_.as<void>(), now.v.data(), v_.size(), s);
@@ -52,7 +51,8 @@ class stepper {
     auto const batch = batch_of(numbers_.as<std::int32_t>());
     rig_.device.append(rig_.device_layer(), batch, kv_view(k_.as<ott::half const>()),
                        kv_view(v_.as<ott::half const>()), s);
-    rig_.device.attend(ott::attend_call<small, float>{rig_.device_layer(), batch,
+    rig_.device.attend(ott::attend_call<small, float>{rig_.device_layer(),
+                                                      batch,
                                                       q_view(q_.as<float const>()),
                                                       q_view(out_.as<float>()),
                                                       {},
@@ -67,9 +67,14 @@ class stepper {
     std::vector<float> out(now.q.size());
     auto const batch = batch_of(host_numbers_.data());
     rig_.host.append(rig_.host_layer(), batch, kv_view(now.k.data()), kv_view(now.v.data()), {});
-    rig_.host.attend(ott::attend_call<small, float>{rig_.host_layer(), batch,
-                                                    q_view(now.q.data()), q_view(out.data()),
-                                                    {}, rig_.max_groups, nullptr, 0},
+    rig_.host.attend(ott::attend_call<small, float>{rig_.host_layer(),
+                                                    batch,
+                                                    q_view(now.q.data()),
+                                                    q_view(out.data()),
+                                                    {},
+                                                    rig_.max_groups,
+                                                    nullptr,
+                                                    0},
                      {});
     return out;
   }
@@ -262,8 +267,9 @@ TEST_CASE("what fails is reported, and does not stick") {
   int const device = static_cast<int>(ott::errc::device);
   int const capacity = static_cast<int>(ott::errc::capacity);
   CHECK(code_of([] { ott::launch("test: threads", noop_kernel, {1, 4096}, nullptr); }) == device);
-  CHECK(code_of([] { ott::launch("test: shared", noop_kernel, {1, 32, 1 << 20}, nullptr); }) ==
-        device);
+  CHECK(code_of([] {
+          ott::launch("test: shared", noop_kernel, {1, 32, 1 << 20}, nullptr);
+        }) == device);
   ott::cuda_backend<small> backend;
   CHECK(code_of([&] { backend.allocate(std::size_t{1} << 50); }) == capacity);
   ott_test::rig<small> r(1, 2, 8);
@@ -273,9 +279,10 @@ TEST_CASE("what fails is reported, and does not stick") {
   auto* const n = memory.as<std::int32_t>();
   ott::view<float> const q = ott::dense_view(x, 1, 2, small::head_dim);
   CHECK(code_of([&] {
-          r.device.attend(ott::attend_call<small, float>{r.device_layer(), {1, 1, 1, n, n + 1}, q,
-                                                         q, {}, 8, memory.as<void>(), 64},
-                          nullptr);
+          r.device.attend(
+              ott::attend_call<small, float>{
+                  r.device_layer(), {1, 1, 1, n, n + 1}, q, q, {}, 8, memory.as<void>(), 64},
+              nullptr);
         }) == capacity);
   CHECK(code_of([] { ott::launch("test: after", noop_kernel, {1, 32}, nullptr); }) == -1);
   CHECK(cudaDeviceSynchronize() == cudaSuccess);

@@ -17,7 +17,7 @@ struct attend_options {
   int sliding_window = 0;               // a query at i sees positions > i - sliding_window; 0: all
   std::int32_t const* q_pos = nullptr;  // [rows]: positions of the queries, where the backend
                                         // computes; null: the last rows of each sequence
-  float* lse = nullptr;  // [rows, q_heads]: natural log-sum-exp of the scaled scores
+  float* lse = nullptr;                 // [rows, q_heads]: natural log-sum-exp of the scaled scores
 };
 
 /// One attention call over one layer, as a backend receives it: checked, by value.

@@ -25,10 +25,9 @@ __global__ void __launch_bounds__(append_threads)
   int const kv_head = static_cast<int>(blockIdx.x) % layer.num_kv_heads;
   int const first = batch.row_begin[sequence];
   int const count = batch.row_begin[sequence + 1] - first;
-  bool const done = append_tokens<P>(block_team{}, scratch,
-                                     layer.sequence(batch.slot[sequence], kv_head),
-                                     layer.pool_capacity, k.slice(first, count),
-                                     v.slice(first, count));
+  bool const done =
+      append_tokens<P>(block_team{}, scratch, layer.sequence(batch.slot[sequence], kv_head),
+                       layer.pool_capacity, k.slice(first, count), v.slice(first, count));
   if (!done && threadIdx.x == 0) *layer.flag = 1;
 }
 

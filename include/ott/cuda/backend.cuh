@@ -48,8 +48,8 @@ attend_args<P> erased(attend_call<P, Q> const& call) {
   auto const view_of = [](auto const& v) {
     return any_view{const_cast<Q*>(v.data), kind_of<Q>(), v.token_stride, v.head_stride};
   };
-  attend_args<P> args{call.layer, call.batch,   view_of(call.q), view_of(call.out),
-                      call.options, call.q.heads};
+  attend_args<P> args{call.layer,        call.batch,   view_of(call.q),
+                      view_of(call.out), call.options, call.q.heads};
   if (args.options.scale == 0) args.options.scale = 1 / std::sqrt(static_cast<float>(P::head_dim));
   return args;
 }
@@ -62,9 +62,8 @@ void attend_few(attend_args<P> const& args, attend_shape<P> const& shape, int ma
   using rule = split_rule<P>;
   int const rows = args.batch.num_rows > args.batch.count ? args.batch.num_rows : args.batch.count;
   auto const least = static_cast<std::size_t>(shape.few_rows) * (1 + rule::exact_splits);
-  std::size_t const wanted = split_workspace<P>::bytes(static_cast<std::size_t>(rows),
-                                                       static_cast<std::size_t>(args.num_q_heads),
-                                                       least);
+  std::size_t const wanted = split_workspace<P>::bytes(
+      static_cast<std::size_t>(rows), static_cast<std::size_t>(args.num_q_heads), least);
   if (bytes < wanted) {
     fail(errc::capacity, where, "workspace bytes", std::to_string(bytes),
          "at least " + std::to_string(wanted) + "; see workspace_bytes");

@@ -7,7 +7,8 @@
 
 namespace ott {
 
-/// The device backend: declarations only, so that an engine's .cpp meets no kernel. One .cu a policy says
+/// The device backend: declarations only, so that an engine's .cpp meets no kernel. One .cu a
+/// policy says
 /// `#include <ott/cuda/backend.cuh>` and `template struct ott::cuda_backend<my_policy>;`.
 template <cache_policy P>
 struct cuda_backend {
@@ -22,8 +23,8 @@ struct cuda_backend {
   void fill(void* to, int byte, std::size_t bytes, stream s);
   void wait(stream s);
 
-  /// Appends and flushes in one launch; capturable. A sequence that lacks a page raises the layer's flag
-  /// and stays as it is.
+  /// Appends and flushes in one launch; capturable. A sequence that lacks a page raises the layer's
+  /// flag and stays as it is.
   void append(layer_view<P> layer, batch_view batch, view<element const> k, view<element const> v,
               stream s);
 
@@ -33,9 +34,10 @@ struct cuda_backend {
 
   void set_length(layer_view<P> layer, int slot, int length, stream s);
 
-  /// Bytes that attend needs for calls up to this size: total query rows, query heads, KV heads and the sum over
-  /// the batch of (groups of the sequence).
-  std::size_t workspace_bytes(int num_rows, int num_q_heads, int num_kv_heads, int num_groups) const;
+  /// Bytes that attend needs for calls up to this size: total query rows, query heads, KV heads and
+  /// the sum over the batch of (groups of the sequence).
+  std::size_t workspace_bytes(int num_rows, int num_q_heads, int num_kv_heads,
+                              int num_groups) const;
 };
 
 }  // namespace ott

@@ -115,12 +115,11 @@ __global__ void __launch_bounds__(append_threads)
   block_team const team;
   for (int group = work.plan.num_groups; group < work.plan.new_groups; ++group) {
     group_block<P>& block = work.seq.block(group);
-    team.sync();  // entries and scratch of the group before
+    team.sync();                                   // entries and scratch of the group before
     if (!can_trace(state, layer.pool_capacity)) {  // nor will it ever: pools only fill
       constexpr int words = P::group / 32;
-      for_each(team, (work.plan.new_groups - group) * words, [&](int i) {
-        work.seq.block(group + i / words).v.marks[i % words] = 0;
-      });
+      for_each(team, (work.plan.new_groups - group) * words,
+               [&](int i) { work.seq.block(group + i / words).v.marks[i % words] = 0; });
       return;
     }
     for_each(team, P::group / 32, [&](int word) { scratch.marks[word] = 0; });

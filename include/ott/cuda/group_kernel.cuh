@@ -15,14 +15,14 @@
 #include <ott/cuda/tuning.hpp>
 #include <ott/cuda/value_tile.cuh>
 
-// Attention over quantized groups by integer tensor cores. A block takes splits one after another; its
-// warps share a split's groups (warp w: groups w, w + warps, ..), each with its own ring of half-blocks
-// that runs ahead into the next splits, and merge in their order when the split ends.
+// Attention over quantized groups by integer tensor cores. A block takes splits one after another;
+// its warps share a split's groups (warp w: groups w, w + warps, ..), each with its own ring of
+// half-blocks that runs ahead into the next splits, and merge in their order when the split ends.
 //
-// Leaves the group lines of split_plan.hpp: line(sequence, rows, split, row, q_head) for every split of
-// a sequence with few rows; out [D], not divided, in the rotated space; state {maximum in units of log2,
-// -infinity where the split shows the row no token; sum}. Reads plan.line_begin, plan.run and, where P
-// rotates keys, plan.rotated; not plan.work_begin.
+// Leaves the group lines of split_plan.hpp: line(sequence, rows, split, row, q_head) for every
+// split of a sequence with few rows; out [D], not divided, in the rotated space; state {maximum in
+// units of log2, -infinity where the split shows the row no token; sum}. Reads plan.line_begin,
+// plan.run and, where P rotates keys, plan.rotated; not plan.work_begin.
 namespace ott {
 
 /// requires Sets == 1 for up to 4 query heads a KV head, else 2; has_integer_groups<P>
@@ -47,7 +47,8 @@ __global__ void __launch_bounds__(32 * Tuning::get().warps, Tuning::get().blocks
   list_type list(rings + tuning.warps * ring_type::bytes, args.batch.count);
   list.template fill<P>(args, plan);
   int const total = list[list.count].begin;
-  int const quantum = split_cost<tuning.warps>(list[list.count].run);  // equal work beats more blocks
+  int const quantum =
+      split_cost<tuning.warps>(list[list.count].run);  // equal work beats more blocks
   int const share = ceil_div(total, static_cast<int>(gridDim.x) * quantum) * quantum;
   int const from = static_cast<int>(blockIdx.x) * share;
   cursor_type cursor(list, heads, per_kv, from, min(total, from + share));
@@ -66,7 +67,6 @@ __global__ void __launch_bounds__(32 * Tuning::get().warps, Tuning::get().blocks
   float const cap = args.options.soft_cap * 1.4426950408889634f;
   seen_positions<Sets> seen;
   bool fresh = true;
-  int turn = 0;  // whose it is to merge
   while (cursor.valid()) {
     if (fresh) {
       seen.find(args, list, cursor, lane);
@@ -97,14 +97,15 @@ __global__ void __launch_bounds__(32 * Tuning::get().warps, Tuning::get().blocks
       now = next;
     }
     sums.finish();
-    exchange.add(sums, plan, list[cursor.sequence].line + cursor.split * list.rows(cursor.sequence),
-                 turn == 0, turn % tuning.warps == warp, (turn - 1) % tuning.warps == warp, warp, lane);
-    ++turn;
+    exchange.put(sums, warp, lane);
+    __syncthreads();
+    exchange.leave(plan, list[cursor.sequence].line + cursor.split * list.rows(cursor.sequence),
+                   thread);
     if (fresh) {
-      __syncthreads();  // nobody reads the record or the offsets any more
       if constexpr (!rows_type::early) rows.load(args, plan, list, following, thread);
       rows.store(query, thread);
     }
+    __syncthreads();
     cursor = following;
   }
   arch::wait_copies<0>();

@@ -39,8 +39,9 @@ template <class P>
 inline constexpr bool has_integer_groups =
     detail::integer_codes<typename P::key_quantizer>() &&
     detail::integer_codes<typename P::value_quantizer>() &&
-    std::same_as<typename P::key_granularity, per_channel> &&
-    std::same_as<typename P::value_granularity, per_token> && value_group<P> == P::head_dim &&
+    std::same_as<typename P::key_granularity, per_channel>&& std::same_as<
+        typename P::value_granularity, per_token>&& value_group<P> == P::head_dim
+    &&
     sizeof(typename P::param) == 2 && P::group % 32 == 0 && P::group <= 256 && P::head_dim <= 256;
 
 /// What the integer attention over P's groups must know of the layout, as constants.
@@ -79,10 +80,12 @@ struct group_shape {
       round_up(key_bytes > value_bytes ? key_bytes : value_bytes, 128);
   static_assert(key_bytes <= int{sizeof(key_half<P>)} && value_bytes <= int{sizeof(value_half<P>)});
 
-  // Fixed point. Sums of 32 bits must hold codes (at most 255 with their field's weight) times these.
+  // Fixed point. Sums of 32 bits must hold codes (at most 255 with their field's weight) times
+  // these.
   static constexpr float key_reach = 32000.0f;
   static_assert(32000.0 * 255 * key::padded_channels < 2147483648.0);
-  static constexpr float value_reach = 255.0 * P::group * 65535 < 2147483648.0 ? 65535.0f : 32767.0f;
+  static constexpr float value_reach =
+      255.0 * P::group * 65535 < 2147483648.0 ? 65535.0f : 32767.0f;
 };
 
 }  // namespace ott

@@ -7,8 +7,8 @@
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/split_plan.hpp>
 
-// Who works on which groups. Splits are fixed by their sequences; blocks take stretches of the list of
-// all splits that cost as equally as splits allow, so that who works never shows in a result.
+// Who works on which groups. Splits are fixed by their sequences; blocks take stretches of the list
+// of all splits that cost as equally as splits allow, so that who works never shows in a result.
 namespace ott {
 
 /// What a split costs its block, in groups: its warps' rounds, and a quarter of one for the merge.
@@ -24,12 +24,13 @@ struct listed_sequence {
   int run;     // groups of a split
   int slot;
   int length;
-  int first;   // row of the batch
-  int line;    // plan.line_begin
+  int first;  // row of the batch
+  int line;   // plan.line_begin
 };
 
-/// The list of all splits: sequence by sequence, tile of rows by tile, KV head by KV head (a tile of one
-/// KV head is a unit). shape    items: [count + 1], of which the last holds begin, first, longest run
+/// The list of all splits: sequence by sequence, tile of rows by tile, KV head by KV head (a tile
+/// of one KV head is a unit). shape    items: [count + 1], of which the last holds begin, first,
+/// longest run
 template <int TileRows, int Warps>
 struct group_list {
   listed_sequence* items;
@@ -152,7 +153,8 @@ struct split_cursor {
   }
 };
 
-/// A block on its way: page and KV head, or no page at the end. Its address waits until it is needed.
+/// A block on its way: page and KV head, or no page at the end. Its address waits until it is
+/// needed.
 struct block_place {
   int page;
   int kv_head;

@@ -8,8 +8,8 @@
 
 namespace ott {
 
-/// A warp's own ring of half-blocks in shared memory: keys, values, keys, values, ... in order, of which
-/// Stages - 1 are under way while one is read.
+/// A warp's own ring of half-blocks in shared memory: keys, values, keys, values, ... in order, of
+/// which Stages - 1 are under way while one is read.
 /// requires `begin`, then take_key and take_value by turns; all lanes call; a null block is no copy
 template <class P, int Stages>
 struct half_ring {

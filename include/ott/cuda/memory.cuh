@@ -34,8 +34,6 @@ inline void fill_memory(void* to, int byte, std::size_t bytes, cuda_stream s) {
   check(cudaMemsetAsync(to, byte, bytes, s), "ott::cuda_backend::fill");
 }
 
-inline void wait_for(cuda_stream s) {
-  check(cudaStreamSynchronize(s), "ott::cuda_backend::wait");
-}
+inline void wait_for(cuda_stream s) { check(cudaStreamSynchronize(s), "ott::cuda_backend::wait"); }
 
 }  // namespace ott

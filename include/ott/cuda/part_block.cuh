@@ -28,8 +28,7 @@ struct part_block {
   static constexpr bool splits_tokens = Rows == 16;
   static constexpr int row_tiles = splits_tokens ? 1 : Rows / (16 * Warps);  // of one warp
   static_assert(splits_tokens || Rows == 16 * row_tiles * Warps);
-  static constexpr int tile_tokens =
-      part_operand<P>::pieces == 1 && P::head_dim <= 128 ? 64 : 32;
+  static constexpr int tile_tokens = part_operand<P>::pieces == 1 && P::head_dim <= 128 ? 64 : 32;
   static constexpr int warp_tokens = splits_tokens ? tile_tokens / Warps : tile_tokens;
   // Two row tiles leave registers for the scores of 32 tokens.
   static constexpr int step_tokens = row_tiles > 1 && warp_tokens > 32 ? 32 : warp_tokens;
@@ -62,9 +61,8 @@ struct part_block {
   /// requires a barrier before they are read
   __device__ void place_queries(attend_args<P> const& args, row_tile const& rows, int length) {
     for (int r = static_cast<int>(threadIdx.x); r < Rows; r += threads) {
-      query_pos[r] = r < rows.count
-                         ? args.position(rows.first, rows.rows, rows.first_row + r, length)
-                         : -1;
+      query_pos[r] =
+          r < rows.count ? args.position(rows.first, rows.rows, rows.first_row + r, length) : -1;
     }
     if (threadIdx.x == 0) query_rest = args.q.kind != kind_of<typename operand::type>();
   }
@@ -142,8 +140,7 @@ struct part_block {
         int const count = left < tile_tokens ? left : tile_tokens;
         for (int t = static_cast<int>(threadIdx.x); t < tile_tokens; t += threads) {
           bool const takes_part = t < count && !block.marked(first + t);
-          tile.pos[t] =
-              takes_part ? group * P::group + first + t : attend_args<P>::hidden_pos;
+          tile.pos[t] = takes_part ? group * P::group + first + t : attend_args<P>::hidden_pos;
           tile.factor[t] = t < count ? block.key_factor(first + t) : 1.0f;
         }
         read_keys(tile.keys, block, first, count);
@@ -175,7 +172,7 @@ struct part_block {
       auto const window_pos = [&](int t) { return window_begin + first + t - num_traced; };
       auto const is_traced = [&](int t) { return first + t < num_traced; };
       for (int t = static_cast<int>(threadIdx.x); t < tile_tokens; t += threads) {
-        tile.pos[t] = t >= count        ? attend_args<P>::hidden_pos
+        tile.pos[t] = t >= count     ? attend_args<P>::hidden_pos
                       : is_traced(t) ? state.entries[first + t].pos
                                      : window_pos(t);
         tile.factor[t] = 1.0f;
@@ -199,8 +196,10 @@ struct part_block {
 
  private:
   __device__ group_block<P> const& current(sequence_view<P> const& seq, int group) const {
-    if constexpr (stages_blocks) return staged;
-    else return seq.block(group);
+    if constexpr (stages_blocks)
+      return staged;
+    else
+      return seq.block(group);
   }
 
   /// Starts copying a group's block to shared memory, where it is staged at all.

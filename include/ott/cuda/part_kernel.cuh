@@ -120,10 +120,9 @@ __global__ void __launch_bounds__(split_shape<P>::threads)
     } else {
       item = find_split<P, 16>(plan, args.layer, args.batch, i - num_exact);
     }
-    row_tile const rows{item.sequence,  item.kv_head,   args.batch.row_begin[item.sequence],
-                        item.rows,      item.first_row, item.tile_rows};
-    sequence_view<P> const seq =
-        args.layer.sequence(args.batch.slot[item.sequence], item.kv_head);
+    row_tile const rows{item.sequence, item.kv_head,   args.batch.row_begin[item.sequence],
+                        item.rows,     item.first_row, item.tile_rows};
+    sequence_view<P> const seq = args.layer.sequence(args.batch.slot[item.sequence], item.kv_head);
     block.place_queries(args, rows, seq.state->length);
     if (exact || P::key_rotation::identity) {
       block.read_raw_queries(args, rows);

@@ -81,8 +81,9 @@ struct operand_rows {
         arch::copy_async_16(true, &items[0][row][channel], from);
       } else {
         uint4 const word = *reinterpret_cast<uint4 const*>(from);
-        put(row, channel, {__uint_as_float(word.x), __uint_as_float(word.y),
-                           __uint_as_float(word.z), __uint_as_float(word.w)});
+        put(row, channel,
+            {__uint_as_float(word.x), __uint_as_float(word.y), __uint_as_float(word.z),
+             __uint_as_float(word.w)});
       }
     }
   }
@@ -131,8 +132,8 @@ struct code_pair {
   }
   __device__ __forceinline__ int code(int second, int field, int byte) const {
     std::uint32_t const word = second != 0 ? low.y : low.x;
-    int code = static_cast<int>(word >> (8 * byte + plane::bits * field) &
-                                ((1u << plane::bits) - 1u));
+    int code =
+        static_cast<int>(word >> (8 * byte + plane::bits * field) & ((1u << plane::bits) - 1u));
     if constexpr (codes::split) {
       using high = typename codes::high_plane;
       fragment_place p = place(field, byte);
@@ -232,8 +233,9 @@ __device__ void read_values(operand_rows<P, Rows>& rows, group_block<P> const& b
               low = detail::read_params<quantizer, layout>(params, token, channel);
               high = detail::read_params<quantizer, layout>(params, token, channel + 1);
             }
-            rows.put(token - first, channel, {quantizer::decode(low, pair.code(0, field, b)),
-                                              quantizer::decode(high, pair.code(1, field, b))});
+            rows.put(token - first, channel,
+                     {quantizer::decode(low, pair.code(0, field, b)),
+                      quantizer::decode(high, pair.code(1, field, b))});
           }
         }
       }

@@ -10,22 +10,21 @@ namespace detail {
 
 /// Rotates the tile's queries, as many rows at a time as the scratch holds.
 template <class P, class Block>
-__device__ void read_rotated_queries(Block& block, attend_args<P> const& args,
-                                     row_tile const& rows, int num_rows) {
+__device__ void read_rotated_queries(Block& block, attend_args<P> const& args, row_tile const& rows,
+                                     int num_rows) {
   float* const scratch = block.scratch();
   for (int first = 0; first < num_rows; first += Block::scratch_rows) {
     __syncthreads();
     for (int i = static_cast<int>(threadIdx.x); i < Block::scratch_rows * P::head_dim;
          i += blockDim.x) {
       int const r = first + i / P::head_dim;
-      scratch[i] = r < rows.count ? args.q.load_at(Block::query_at(args, rows, r) + i % P::head_dim)
-                                  : 0.0f;
+      scratch[i] =
+          r < rows.count ? args.q.load_at(Block::query_at(args, rows, r) + i % P::head_dim) : 0.0f;
     }
     __syncthreads();
     rotate_rows<typename P::key_rotation, P::head_dim>(scratch, Block::scratch_rows, P::head_dim);
-    block.template read_queries<Block::scratch_rows>(first, [&](int r, int c) {
-      return scratch[(r - first) * P::head_dim + c];
-    });
+    block.template read_queries<Block::scratch_rows>(
+        first, [&](int r, int c) { return scratch[(r - first) * P::head_dim + c]; });
   }
   __syncthreads();
 }
@@ -122,8 +121,8 @@ __global__ void __launch_bounds__(prefill_shape<P>::threads)
   int const num_rows = args.batch.row_begin[sequence + 1] - first;
   int const left = num_rows * per_kv - tile * shape::rows;
   if (left <= 0 || split_rule<P>::few(num_rows, per_kv)) return;
-  row_tile const rows{sequence, work % heads, first, num_rows, tile * shape::rows,
-                      left < shape::rows ? left : shape::rows};
+  row_tile const rows{sequence, work % heads,       first,
+                      num_rows, tile * shape::rows, left < shape::rows ? left : shape::rows};
   sequence_view<P> const seq = args.layer.sequence(args.batch.slot[sequence], rows.kv_head);
   head_state<P> const& state = *seq.state;
   block.place_queries(args, rows, state.length);

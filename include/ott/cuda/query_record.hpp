@@ -10,8 +10,8 @@ namespace ott {
 
 /// Up to 4 * Sets query rows of one (sequence, KV head), in the order in which lanes read them.
 /// Rows are rotated, and multiplied by softmax scale and log2(e); a missing row is zero.
-/// shape    an eight is what one lane reads in one step: channels channel(step, lane) .. + 7 of row
-///          row(set, lane). Lanes r and r + 1 (r = lane / 4 even) share a row: `exact` holds one half each
+/// shape    an eight is eight channels of a row, what one lane reads in one step. Lanes r and r + 1
+///          (r = lane / 4 even) share a row: `exact` holds one half each
 template <class P, int Sets>
 struct alignas(128) query_record {
   static constexpr int steps = group_shape<P>::channel_steps;
@@ -22,13 +22,12 @@ struct alignas(128) query_record {
   float exact[Sets][steps][32][4];
   param split[Sets][steps][32][8];  // r even: rounded, r odd: what rounding left
 
-  OTT_HD static constexpr int row(int eight) {
-    return eight / (32 * steps) * 4 + eight % 32 / 8;
-  }
+  OTT_HD static constexpr int row(int eight) { return eight / (32 * steps) * 4 + eight % 32 / 8; }
   OTT_HD static constexpr int channel(int eight) {
     return eight % 4 * 8 * steps + 8 * (eight / 32 % steps);
   }
-  /// Where channel c of an eight lies: pairs 0, 2, 1, 3, so that operand registers lie side by side.
+  /// Where channel c of an eight lies: pairs 0, 2, 1, 3, so that operand registers lie side by
+  /// side.
   OTT_HD static constexpr int place(int c) { return c / 2 % 2 * 4 + c / 4 * 2 + c % 2; }
 
   /// Fills one eight. requires x: its prepared channels, 0 past the end

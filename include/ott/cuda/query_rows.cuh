@@ -22,7 +22,8 @@ struct query_rows {
 
   __device__ __forceinline__ void load(attend_args<P> const& args, split_plan const& plan,
                                        group_list<record::rows, Threads / 32> const& list,
-                                       split_cursor<record::rows, Threads / 32> const& at, int thread) {
+                                       split_cursor<record::rows, Threads / 32> const& at,
+                                       int thread) {
     int const per_kv = args.q_per_kv(), first = list[at.sequence].first;
     int const last = list.rows(at.sequence) * per_kv;
     float const scale = args.options.scale * 1.4426950408889634f;
@@ -36,8 +37,7 @@ struct query_rows {
       if (eight >= record::eights || row >= last || channel >= P::head_dim) continue;
       int const q_row = first + row / per_kv, q_head = at.kv_head * per_kv + row % per_kv;
       if constexpr (P::key_rotation::identity) {
-        std::int64_t const i =
-            q_row * args.q.token_stride + q_head * args.q.head_stride + channel;
+        std::int64_t const i = q_row * args.q.token_stride + q_head * args.q.head_stride + channel;
         if (args.q.kind == scalar_kind::half) {
           widen(x[k], static_cast<half const*>(args.q.data) + i);
         } else if (args.q.kind == scalar_kind::bf16) {
@@ -79,7 +79,8 @@ struct seen_positions {
   int own[Sets];  // of this lane's rows
 
   template <class P, int Warps>
-  __device__ __forceinline__ void find(attend_args<P> const& args, group_list<4 * Sets, Warps> const& list,
+  __device__ __forceinline__ void find(attend_args<P> const& args,
+                                       group_list<4 * Sets, Warps> const& list,
                                        split_cursor<4 * Sets, Warps> const& at, int lane) {
     listed_sequence const& s = list[at.sequence];
     int const rows = list.rows(at.sequence), last = rows * args.q_per_kv() - 1;
@@ -87,8 +88,7 @@ struct seen_positions {
     int highest = -1;
     OTT_UNROLL
     for (int row = 0; row < 4 * Sets; ++row) {
-      int const pos =
-          args.position(s.first, rows, min(at.tile * 4 * Sets + row, last), s.length);
+      int const pos = args.position(s.first, rows, min(at.tile * 4 * Sets + row, last), s.length);
       lowest = min(lowest, pos), highest = max(highest, pos);
       if (row % 4 == lane % 4) own[row / 4] = pos;
     }

@@ -13,8 +13,8 @@ namespace ott {
 
 /// How scores become logits.
 struct score_rule {
-  float scale;      // of q.k
-  float soft_cap;   // 0: none
+  float scale;     // of q.k
+  float soft_cap;  // 0: none
   int sliding_window;
 
   /// In units of log2.
@@ -130,9 +130,10 @@ struct row_fold {
 
  private:
   template <int Tokens, int TileTokens, int Rows, int QueryPieces>
-  __device__ __forceinline__ void multiply_keys(
-      float (&s)[Tiles][Tokens / 8][4], token_tile<P, TileTokens> const& tile, int first,
-      operand_rows<P, Rows, QueryPieces> const& queries, int row, piece_use use, int lane) const {
+  __device__ __forceinline__ void multiply_keys(float (&s)[Tiles][Tokens / 8][4],
+                                                token_tile<P, TileTokens> const& tile, int first,
+                                                operand_rows<P, Rows, QueryPieces> const& queries,
+                                                int row, piece_use use, int lane) const {
     int const key_row = first + lane / 16 * 8 + lane % 8;
     int const key_column = lane / 8 % 2 * 8;
     int const query_row = row + lane % 16;
@@ -144,9 +145,8 @@ struct row_fold {
         if (piece > 0 && !use.query) continue;
         OTT_UNROLL
         for (int m = 0; m < Tiles; ++m) {
-          arch::load_matrices(
-              q[m][piece],
-              &queries.items[piece][query_row + 16 * m][16 * step + lane / 16 * 8]);
+          arch::load_matrices(q[m][piece],
+                              &queries.items[piece][query_row + 16 * m][16 * step + lane / 16 * 8]);
         }
       }
       OTT_UNROLL

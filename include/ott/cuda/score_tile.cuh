@@ -9,8 +9,8 @@
 #include <ott/cuda/query_record.hpp>
 
 // Scores of one group by integer tensor cores. q . (zero + scale * code) is taken apart: q * scale
-// becomes 16-bit fixed point once a group, its two bytes sit in neighbouring columns, codes go in as
-// they lie, and q . zero is one fp16 product for all tokens.
+// becomes 16-bit fixed point once a group, its two bytes sit in neighbouring columns, codes go in
+// as they lie, and q . zero is one fp16 product for all tokens.
 // source   docs/performance.md; the layout makes every operand one AND of one loaded word
 namespace ott {
 
@@ -28,8 +28,8 @@ __device__ __forceinline__ T load_shared(std::uint8_t const* at) {
 template <class Plane>
 __device__ __forceinline__ uint4 unit_codes(uint4 w, int tile, int step) {
   int const shift = Plane::bits * Plane::tile_fields * (step % Plane::step_fields);
-  std::uint32_t const mask = 0x01010101u * (((1u << Plane::bits) - 1u)
-                                            << (Plane::bits * (tile % Plane::tile_fields)));
+  std::uint32_t const mask =
+      0x01010101u * (((1u << Plane::bits) - 1u) << (Plane::bits * (tile % Plane::tile_fields)));
   return {w.x >> shift & mask, w.y >> shift & mask, w.z >> shift & mask, w.w >> shift & mask};
 }
 
@@ -73,7 +73,7 @@ __device__ __forceinline__ void multiply_plane(std::uint8_t const* codes, int la
     for (int tile = 0; tile < tiles; ++tile) {
       OTT_UNROLL
       for (int set = 0; set < Sets; ++set) {
-        int const (&s)[4] = sums[set][tile];
+        int const(&s)[4] = sums[set][tile];
         take(set, group * tiles + tile, static_cast<float>(s[0] * 256 + s[1]),
              static_cast<float>(s[2] * 256 + s[3]));
       }
@@ -108,7 +108,8 @@ struct folded_query {
     std::uint32_t const flip = odd ? 0x80808080u : 0u;
     OTT_UNROLL
     for (int set = 0; set < Sets; ++set) {
-      // A's rows below 8 serve one half of the channels, the rows above the other: no register moves.
+      // A's rows below 8 serve one half of the channels, the rows above the other: no register
+      // moves.
       constexpr int at = shape::has_key_zero ? shape::key_zeros_at : shape::key_scales_at;
       float low[4] = {}, high[4] = {};
       OTT_UNROLL

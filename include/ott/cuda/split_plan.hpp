@@ -16,9 +16,9 @@ namespace ott {
 /// The cut of one sequence: it follows from the sequence alone, so that results do too.
 template <class P>
 struct split_rule {
-  static constexpr int most_rows = 32;    // query rows times query heads a KV head; more is "many"
-  static constexpr int least_groups = 8;  // of one split
-  static constexpr int most_splits = 128; // of one query row
+  static constexpr int most_rows = 32;     // query rows times query heads a KV head; more is "many"
+  static constexpr int least_groups = 8;   // of one split
+  static constexpr int most_splits = 128;  // of one query row
   static constexpr int exact_tokens = 128;
   static constexpr int exact_splits =
       ceil_div(window_capacity<P> + traced_capacity<P>, exact_tokens);
@@ -46,12 +46,14 @@ struct split_rule {
 /// A line is the partial result of one split for one query row and query head: [D] floats, not yet
 /// divided by the sum, and {maximum in units of log2, sum}. Groups' lines are in the rotated space.
 /// shape    line_begin, work_begin: [count + 1], in units of num_q_heads lines, and of row tiles
-///          times group splits; run: [count], groups a split. Groups' splits come before exact ones'
+///          times group splits; run: [count], groups a split. Groups' splits come before exact
+///          ones'
 struct split_plan {
   std::int32_t* line_begin;
   std::int32_t* work_begin;
   std::int32_t* run;
-  float* rotated;  // [rows][q_heads][D]: queries as groups want them; null where P does not rotate keys
+  float* rotated;  // [rows][q_heads][D]: queries as groups want them; null where P does not rotate
+                   // keys
   float* out;      // [line][D]
   float* state;    // [line][2]
   std::int64_t capacity;  // of line_begin[count]
@@ -70,11 +72,11 @@ struct split_item {
   int sequence;
   int kv_head;
   int split;
-  int rows;         // query rows of the sequence
-  int first_row;    // of the tile
-  int tile_rows;    // in use
+  int rows;       // query rows of the sequence
+  int first_row;  // of the tile
+  int tile_rows;  // in use
   int first_group;
-  int last_group;   // one past
+  int last_group;  // one past
 };
 
 /// The `work`-th piece of 0 .. work_begin[count] * num_kv_heads - 1, for tiles of TileRows rows.
@@ -98,8 +100,9 @@ OTT_HD constexpr split_item find_split(split_plan const& plan, layer_view<P> con
   int const first_row = rest / splits * TileRows;
   int const left = rows * (plan.num_q_heads / layer.num_kv_heads) - first_row;
   int const last = (split + 1) * run;
-  return {low,       kv_head,     split,
-          rows,      first_row,   left < TileRows ? left : TileRows,
+  return {low,         kv_head,
+          split,       rows,
+          first_row,   left < TileRows ? left : TileRows,
           split * run, last < num_groups ? last : num_groups};
 }
 

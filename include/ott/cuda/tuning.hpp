@@ -7,8 +7,8 @@
 
 namespace ott {
 
-/// How the integer attention over groups fills a multiprocessor; changes speed and never results, but
-/// for `warps`, which share a split's groups among them.
+/// How the integer attention over groups fills a multiprocessor; changes speed and never results,
+/// but for `warps`, which share a split's groups among them.
 struct group_tuning {
   int warps = 4;   // of one block
   int blocks = 3;  // resident on a multiprocessor

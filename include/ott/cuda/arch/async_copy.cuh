@@ -8,10 +8,11 @@ namespace ott::arch {
 /// Starts a copy of 16 bytes past L1 where `wanted`; no branch. requires addresses multiples of 16
 __device__ __forceinline__ void copy_async_16(bool wanted, void* shared, void const* global) {
   auto const to = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared));
-  asm volatile("{.reg .pred p;\n setp.ne.s32 p, %2, 0;\n"
-               " @p cp.async.cg.shared.global [%0], [%1], 16;}" ::"r"(to),
-               "l"(global), "r"(static_cast<int>(wanted))
-               : "memory");
+  asm volatile(
+      "{.reg .pred p;\n setp.ne.s32 p, %2, 0;\n"
+      " @p cp.async.cg.shared.global [%0], [%1], 16;}" ::"r"(to),
+      "l"(global), "r"(static_cast<int>(wanted))
+      : "memory");
 }
 
 /// Closes the batch of copies this thread has started; an empty batch counts too.
