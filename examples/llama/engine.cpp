@@ -4,7 +4,11 @@
 #include "llama/host_device.hpp"
 #include "llama/shapes.hpp"
 
+#include "llama/report.hpp"
+
 #include "ott_eval/progress.hpp"
+
+#include <unistd.h>
 
 namespace llama {
 
@@ -64,11 +68,26 @@ std::unique_ptr<engine> make_engine(engine_options asked) {
   throw support::input_error("--backend", "unknown", support::printable(asked.backend), backends);
 }
 
+// Random weights are made in memory: better to refuse than to be killed.
+static void check_fits_host(model_config const& c) {
+  double const layer = 1.0 * c.hidden * (c.qkv_width() + c.q_width() + 3.0 * c.ffn);
+  double const elements =
+      c.num_layers * layer + (c.tied_embeddings ? 1.0 : 2.0) * c.vocab * c.hidden;
+  double const memory = 1.0 * static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
+                        static_cast<double>(sysconf(_SC_PAGESIZE));
+  double const wanted = elements * sizeof(host_device::operand);
+  if (wanted < memory / 2) return;
+  throw support::input_error(
+      "bench", "weights on the host", readable_bytes(static_cast<std::size_t>(wanted)),
+      "at most half of its memory, " + readable_bytes(static_cast<std::size_t>(memory / 2)));
+}
+
 std::unique_ptr<bench_source> make_bench_source(std::string const& shape, std::string const& policy,
                                                 std::string backend, int most_sequences) {
   if (backend == "auto") backend = cuda_ready() ? "cuda-bf16" : "host";
   model_config const config = named_shape(shape);
   if (backend == "host") {
+    check_fits_host(config);
     return std::make_unique<device_bench<host_device>>(config, policy, most_sequences);
   }
   if (backend == "cuda" || backend == "cuda-bf16") {

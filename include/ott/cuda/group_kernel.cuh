@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(32 * Tuning::get().warps, Tuning::get().blocks
   using exchange_type = group_exchange<P, Sets, tuning.warps>;
   using ring_type = half_ring<P, tuning.stages>;
   using rows_type = query_rows<P, Sets, threads>;
-  extern __shared__ __align__(16) unsigned char shared[];
+  extern __shared__ __align__(128) unsigned char shared[];
   auto& query = *reinterpret_cast<record*>(shared);
   auto& exchange = *reinterpret_cast<exchange_type*>(shared + sizeof(record));
   unsigned char* const rings = shared + sizeof(record) + sizeof(exchange_type);
