@@ -20,7 +20,7 @@ namespace micro {
     }                                                                       \
   } while (0)
 
-__global__ inline void __launch_bounds__(512, 2)
+static __global__ void __launch_bounds__(512, 2)
     read_kernel(uint4 const* p, std::size_t n, float* out) {
   uint4 a{0, 0, 0, 0};
   std::size_t const stride = std::size_t{gridDim.x} * blockDim.x;
@@ -39,7 +39,7 @@ __global__ inline void __launch_bounds__(512, 2)
   if ((a.x ^ a.y ^ a.z ^ a.w) == 0x12345678u) out[0] = 1;
 }
 
-__global__ inline void spread_kernel(uint4 const* from, uint4* to, std::size_t period,
+static __global__ void spread_kernel(uint4 const* from, uint4* to, std::size_t period,
                                      std::size_t n) {
   for (std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n;
        i += std::size_t{gridDim.x} * blockDim.x) {

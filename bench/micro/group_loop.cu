@@ -1,7 +1,7 @@
 // The library's kernel over quantized groups, alone: plan, window and merge are the host's here.
 // Checks ragged batches, masks and soft cap against float64, then times the shapes of
 // docs/performance.md.
-//   nvcc -O3 -std=c++20 -arch=sm_90 -I include bench/micro/group_loop.cu -o build/gpu/group_loop
+//   nvcc -O3 -std=c++20 -arch=sm_90 -diag-suppress 20013 -I include bench/micro/group_loop.cu -o group_loop
 //   group_loop [check|time [shape]]   exit 1 where a relative Frobenius error is above 5e-3
 #include <cmath>
 #include <cstdio>
@@ -14,8 +14,6 @@
 #include "gpu_timing.cuh"
 #include "random_groups.hpp"
 
-#pragma nv_diag_suppress 20013  // host lambdas given to functions of both sides: called on the host
-                                // only
 
 namespace {
 

@@ -63,15 +63,19 @@ class device_engine final : public engine {
   }
 
   void fill(std::span<std::int64_t const> seqs, int tokens) override {
-    int const heads = config().kv_width();
-    int const chunk = std::max(1, shape_.max_rows / static_cast<int>(seqs.size()));
+    constexpr std::size_t together = 16;  // few sequences and long chunks: groups fill at once
     auto const noise = device_->random(
-        static_cast<std::size_t>(shape_.max_rows) * static_cast<std::size_t>(heads), 2, 1);
-    for (int done = 0; done < tokens; done += chunk) {
-      std::vector<sequence_rows> rows;
-      for (std::int64_t const seq : seqs) rows.push_back({seq, std::min(chunk, tokens - done)});
-      kv_->begin(rows);
-      for (int i = 0; i < config().num_layers; ++i) kv_->append(i, noise.data(), noise.data());
+        static_cast<std::size_t>(shape_.max_rows) * static_cast<std::size_t>(config().kv_width()),
+        2, 1);
+    for (std::size_t first = 0; first < seqs.size(); first += together) {
+      auto const some = seqs.subspan(first, std::min(together, seqs.size() - first));
+      int const chunk = std::max(1, shape_.max_rows / static_cast<int>(some.size()));
+      for (int done = 0; done < tokens; done += chunk) {
+        std::vector<sequence_rows> rows;
+        for (std::int64_t const seq : some) rows.push_back({seq, std::min(chunk, tokens - done)});
+        kv_->begin(rows);
+        for (int i = 0; i < config().num_layers; ++i) kv_->append(i, noise.data(), noise.data());
+      }
     }
   }
 

@@ -2,9 +2,8 @@
 
 #include "llama/device_bench.hpp"
 #include "llama/host_device.hpp"
-#include "llama/shapes.hpp"
-
 #include "llama/report.hpp"
+#include "llama/shapes.hpp"
 
 #include "ott_eval/progress.hpp"
 
