@@ -1,6 +1,6 @@
 // The int8 loop over quantized groups alone: load, unpack, multiply, online softmax. Checks values
 // against float64, then times it against a kernel that only reads the same bytes.
-//   nvcc -O3 -std=c++20 -arch=sm_90 -diag-suppress 20013 -I include bench/micro/bare_loop.cu -o bare_loop
+//   nvcc -O3 -std=c++20 -arch=sm_90 -diag-suppress 20013 -I include bench/micro/bare_loop.cu
 //   bare_loop [check|time]        exit 1 where a relative Frobenius error is above 5e-3
 #include <algorithm>
 #include <cmath>
@@ -16,7 +16,6 @@
 
 #include "gpu_timing.cuh"
 #include "random_groups.hpp"
-
 
 namespace {
 

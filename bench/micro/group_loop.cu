@@ -1,7 +1,7 @@
 // The library's kernel over quantized groups, alone: plan, window and merge are the host's here.
 // Checks ragged batches, masks and soft cap against float64, then times the shapes of
 // docs/performance.md.
-//   nvcc -O3 -std=c++20 -arch=sm_90 -diag-suppress 20013 -I include bench/micro/group_loop.cu -o group_loop
+//   nvcc -O3 -std=c++20 -arch=sm_90 -diag-suppress 20013 -I include bench/micro/group_loop.cu
 //   group_loop [check|time [shape]]   exit 1 where a relative Frobenius error is above 5e-3
 #include <cmath>
 #include <cstdio>
@@ -13,7 +13,6 @@
 
 #include "gpu_timing.cuh"
 #include "random_groups.hpp"
-
 
 namespace {
 
