@@ -65,7 +65,7 @@ function(add_ott_test name)
         file(CONFIGURE OUTPUT ${wrapper} CONTENT "#include \"${source}\"\n" @ONLY)
         # A test hands its own host lambdas and types to code that is for both sides, and runs it on
         # the host; nvcc warns that the device could not. Kernels are in .cu files, which keep it.
-        set_property(SOURCE ${wrapper} PROPERTY COMPILE_OPTIONS -diag-suppress=20011,20013,20014)
+        set_property(SOURCE ${wrapper} PROPERTY COMPILE_OPTIONS -diag-suppress=20011,20013,20014,20015)
         set(source ${wrapper})
       endif()
       list(APPEND cuda_sources ${source})
