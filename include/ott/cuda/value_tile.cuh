@@ -11,8 +11,7 @@
 namespace ott {
 
 /// Softmax state and output of up to 4 * Sets rows, spread over a warp, in units of log2.
-/// shape    lane l: rows 4 * set + l % 4; out[set][2 t + s]: channel l / 4 * lane_channels + 2 t +
-///          s
+/// shape    lane l: rows 4 * set + l % 4; out[set][i] is channel l / 4 * lane_channels + i;
 ///          sum and shift are of this lane's tokens alone until `finish`
 template <class P, int Sets>
 struct group_accumulator {
