@@ -3,8 +3,13 @@
 // The only switch on the compiler. OTT_HD marks what runs on both sides.
 #if defined(__CUDACC__)
 #define OTT_HD __host__ __device__
-#define OTT_UNROLL _Pragma("unroll")
 #else
 #define OTT_HD
+#endif
+
+// The host compiler behind nvcc does not know the pragma and would warn.
+#if defined(__CUDA_ARCH__)
+#define OTT_UNROLL _Pragma("unroll")
+#else
 #define OTT_UNROLL
 #endif
