@@ -12,14 +12,12 @@ namespace ott {
 struct cache_config {
   int num_layers = 1;
   int num_kv_heads = 1;
-  int num_q_heads = 0;    // 0: as many as KV heads
-  int max_sequences = 1;  // alive at once
-  int max_tokens = 8192;  // of one sequence
-  int num_pages =
-      0;  // groups that all sequences hold together; 0: enough for every sequence in full
-  int max_query_rows = 0;  // rows of one attend call; 0: max_sequences
-  int max_batch_groups =
-      0;  // groups that one attend call reads, shared ones counted each time; 0: num_pages
+  int num_q_heads = 0;       // 0: as many as KV heads
+  int max_sequences = 1;     // alive at once
+  int max_tokens = 8192;     // of one sequence
+  int num_pages = 0;         // groups of all sequences; 0: enough for every sequence in full
+  int max_query_rows = 0;    // rows of one attend call; 0: max_sequences
+  int max_batch_groups = 0;  // groups one attend call reads, shared ones each time; 0: num_pages
   std::vector<int> pool_by_layer = {};  // outlier pool capacity a layer, <= P::pool; empty: P::pool
 };
 
