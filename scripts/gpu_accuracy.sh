@@ -5,9 +5,10 @@
 #   scripts/gpu_accuracy.sh keep         there, carrying build/gpu/accuracy_a: keeps the first part
 #   scripts/gpu_accuracy.sh run [SET...] there, carrying build/gpu/accuracy_b: joins, scores, merges
 #
-# SETs, in this order without any: best listed own decode. $OUT/accuracy.json holds one report a
-# score, named FILE_POLICY[+balanced][+pool0,0,3][+decode]; scripts/accuracy.py reads it.
-# OTT_ACCURACY_SECONDS (150) ends a run early, OTT_ACCURACY_JOBS (12) score side by side.
+# SETs, in this order without any: confirm listed best. What matters most comes first in each, since
+# OTT_ACCURACY_SECONDS (150) ends a run early; OTT_ACCURACY_JOBS (12) score side by side.
+# $OUT/accuracy.json holds one report a score, named FILE_POLICY[+balanced][+pool0,0,3];
+# scripts/accuracy.py reads it. Scores token by token: scripts/gpu_llama.sh run score.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 first=build/gpu/accuracy_a
@@ -20,9 +21,11 @@ kept=/tmp/ott_accuracy
 best="rotated-2 wide-3v1 rotated-3v2 rotated-2-r128-p8-a64 wide-3v1-r128-p8-a64
  rotated-3v2-r128-p8-a64"
 plain_best="rotated-2-r128 wide-3v1-r128 rotated-3v2-r128 wider-3v1 rotated-3v1 rotated-2-p6-a64"
-# The rest of what issue 5 lists; an earlier run scored the others (bench/results).
-listed="kivi-2-g32-vg32 kivi-2-g32-r128-vg32 kivi-3 kivi-4 hadamard_k-2 normed-2 rotated-4
- rotated-2-p0-a0 ott-2v4 hadamard_k-2-p0-a0 ott-2-g32-r128-vg32 sinks-2"
+# What a user would choose among, to be confirmed on a text that took no part in the choice.
+chosen="rotated-2 wide-3v1 wider-3v1 rotated-3v2"
+# Known points of KIVI, the parts one by one, bits and windows apart.
+listed="kivi-3 kivi-4 kivi-2-g32-vg32 hadamard_k-2 normed-2 ott-2v4 kivi-2-g32-r128-vg32
+ ott-2-g32-r128-vg32 rotated-4 rotated-2-p0-a0 hadamard_k-2-p0-a0 sinks-2"
 basic="dense kivi-2 ott-2"
 files="text records needle copy"
 
@@ -72,6 +75,32 @@ keep() {
 jobs_of() {
   local file policy
   case $1 in
+    confirm)
+      for file in text own own_copy needle copy records; do
+        case $file in
+          own*)
+            for policy in $basic $chosen; do echo "${file}_$policy model $file --policy $policy"; done
+            for policy in dense $chosen; do
+              echo "${file}_$policy+balanced balanced_turned $file --policy $policy"
+            done
+            ;;
+          copy)
+            for policy in wider-3v1 wide-3v1 rotated-3v1; do
+              echo "${file}_$policy model $file --policy $policy"
+            done
+            for policy in $chosen; do
+              echo "${file}_$policy+balanced balanced_turned $file --policy $policy"
+            done
+            ;;
+          *)
+            echo "${file}_wider-3v1+balanced balanced_turned $file --policy wider-3v1"
+            [ $file != needle ] || for policy in wider-3v1 rotated-3v1; do
+              echo "${file}_$policy model $file --policy $policy"
+            done
+            ;;
+        esac
+      done
+      ;;
     best)
       for file in $files; do
         for policy in $best; do
@@ -86,28 +115,13 @@ jobs_of() {
       done
       ;;
     listed)
-      for file in $files; do
+      for file in text records copy needle; do
         for policy in $listed; do echo "${file}_$policy model $file --policy $policy"; done
         for policy in ott-2 rotated-2; do
           echo "${file}_$policy+pool0,0,3 model $file --policy $policy --pool 0,0,3"
         done
       done
       echo "text_dense+balanced balanced_turned text --policy dense"
-      ;;
-    own)
-      for file in own own_copy; do
-        for policy in $basic $best; do echo "${file}_$policy model $file --policy $policy"; done
-        for policy in dense $best; do
-          echo "${file}_$policy+balanced balanced_turned $file --policy $policy"
-        done
-      done
-      ;;
-    decode)
-      for policy in dense ott-2 rotated-2 wide-3v1; do
-        echo "records_$policy+decode model records --policy $policy --chunk 1"
-      done
-      echo "records_dense model records --policy dense"
-      echo "records_ott-2 model records --policy ott-2"
       ;;
     *) echo "gpu_accuracy: no set $1" >&2 && exit 2 ;;
   esac
@@ -124,7 +138,7 @@ score_one() {
 run() {
   local out=${OUT:-build/gpu/results} began=$SECONDS
   local sets=("$@")
-  [ ${#sets[@]} -eq 0 ] && sets=(best listed own decode)
+  [ ${#sets[@]} -eq 0 ] && sets=(confirm listed best)
   mkdir -p $kept "$out"
   rm -rf $kept/results
   mkdir -p $kept/results
@@ -165,5 +179,5 @@ case ${1:-} in
   pack) pack "$2" ;;
   keep) keep ;;
   run) run "${@:2}" ;;
-  *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+  *) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 esac
