@@ -24,7 +24,7 @@ build() {
   cmake --build $tree -j "${OTT_JOBS:-1}" --target tensor_parallel
   strip -s -o $folder/tensor_parallel $tree/bin/tensor_parallel
   cp -L "$(ldd $folder/tensor_parallel | awk '/libcudart/ { print $3 }')" $folder/ || true
-  PYTHONPATH=tests/llama python3 -B -c "import tiny
+  PYTHONPATH=tests/llama /usr/bin/python3 -B -c "import tiny
 tiny.write_model('$folder/tiny', tiny.QWEN2, tiny.random_tensors(tiny.QWEN2, 5), 'F32', 2)"
   du -sh $folder
 }
