@@ -44,7 +44,8 @@ struct query_rows {
           channel >= P::head_dim) {
         continue;
       }
-      int const q_row = from.first + row / per_kv, q_head = from.kv_head * per_kv + row % per_kv;
+      int const own = args.query_row(row), q_row = from.first + own;
+      int const q_head = from.kv_head * per_kv + row - own * per_kv;
       if (P::key_rotation::identity || raw) {
         std::int64_t const i = q_row * args.q.token_stride + q_head * args.q.head_stride + channel;
         if (args.q.kind == scalar_kind::single) {
@@ -77,8 +78,15 @@ struct query_rows {
   __device__ __forceinline__ static void read_narrow(float (&to)[8], std::uint16_t const* from,
                                                      scalar_kind kind) {
     std::uint16_t raw[8];
-    OTT_UNROLL
-    for (int c = 0; c < 8; ++c) raw[c] = from[c];
+    if (reinterpret_cast<std::uintptr_t>(from) % 16 == 0) {
+      uint4 const all = *reinterpret_cast<uint4 const*>(from);
+      std::uint32_t const words[4] = {all.x, all.y, all.z, all.w};
+      OTT_UNROLL
+      for (int c = 0; c < 8; ++c) raw[c] = static_cast<std::uint16_t>(words[c / 2] >> 16 * (c % 2));
+    } else {
+      OTT_UNROLL
+      for (int c = 0; c < 8; ++c) raw[c] = from[c];
+    }
     bool const is_half = kind == scalar_kind::half;
     OTT_UNROLL
     for (int c = 0; c < 8; ++c) {

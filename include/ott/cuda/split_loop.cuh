@@ -197,8 +197,8 @@ struct split_loop {
       page = page_of(next.step + warps);
       // Asked for as late as the answer still comes in time.
       if (leads && next.step < last && next.step + warps >= last) ticket = take_ticket();
-      scores_type scores =
-          groups::score(ring.take_keys(copies, now, next), shared.group_query(), lane, args);
+      scores_type scores = groups::score(ring.keys(copies, next), shared.group_query(), lane, args);
+      ring.drop_keys(copies, next);
       int const begin = now.step * groups::tokens;
       bool const whole = seen.whole(begin, groups::tokens);
       if (__builtin_expect(!whole || cap() > 0, 0)) {
@@ -207,7 +207,8 @@ struct split_loop {
           return !sees(args.options, seen.own[i], begin + token);
         });
       }
-      sums.add(scores, ring.take_values(copies, now, next), lane);
+      sums.add(scores, ring.values(), lane);
+      ring.drop_values(copies, next);
       now = next;
     }
     follow(ticket);
@@ -227,15 +228,17 @@ struct split_loop {
     typename exact::sums sums;
 #pragma unroll 1
     for (int step = split.step + warp; step < copies.last; step += warps) {
-      scores_type scores = exact::score(ring.take_keys(copies, step, step + warps),
-                                        shared.exact_query(), lane, args);
+      scores_type scores =
+          exact::score(ring.keys(copies, step + warps), shared.exact_query(), lane, args);
+      ring.drop_keys(copies, step + warps);
       if (cap() > 0) scores.soften(cap());
       exact_rows<P> const rows = copies.rows(step);
       scores.hide(lane, [&](int i, int row) {
         if (all) return row >= rows.used;
         return !sees(args.options, seen.own[i], rows.position_of(row, copies.state));
       });
-      sums.add(scores, ring.take_values(copies, step, step + warps), lane);
+      sums.add(scores, ring.values(), lane);
+      ring.drop_values(copies, step + warps);
     }
     follow(ticket);
     sums.finish();
