@@ -91,9 +91,9 @@ struct split_loop {
     __syncthreads();
     ring_type ring(shared.rings + warp * ring_type::bytes);
     rows_type rows;
-    begin(shared.splits[0], ring);
     if constexpr (!P::key_rotation::identity) arch::wait_for_kernel_ahead();
     rows.load(args, plan, queries(shared.splits[0]), shared.splits[0].exact(), thread);
+    begin(shared.splits[0], ring);
     int line = -1;  // of the split before
 #pragma unroll 1
     for (int n = 0;; ++n) {
@@ -102,9 +102,9 @@ struct split_loop {
       if (split.sequence < 0) break;
       line = split.line;
       if (split.exact()) {
-        rows.store(shared.exact_query(), thread);
+        rows.store(shared.exact_query(), args, true, thread);
       } else {
-        rows.store(shared.group_query(), thread);
+        rows.store(shared.group_query(), args, false, thread);
       }
       __syncthreads();
       shared.exchange.place(args, queries(split), thread);
@@ -119,8 +119,8 @@ struct split_loop {
         shared.known.wait(n);
         if (next.sequence < 0) return;
         ring = ring_type(shared.rings + warp * ring_type::bytes);
-        begin(next, ring);
         rows.load(args, plan, queries(next), next.exact(), thread);
+        begin(next, ring);
       };
       if (split.exact()) {
         attend_to_rows(split, ring, follow);
