@@ -13,6 +13,7 @@
 #include <ott/cuda/half_ring.cuh>
 #include <ott/cuda/integer_steps.cuh>
 #include <ott/cuda/query_record.hpp>
+#include <ott/cuda/step_copies.cuh>
 #include <ott/cuda/value_tile.cuh>
 
 #include "gpu_timing.cuh"
@@ -43,25 +44,26 @@ __global__ void __launch_bounds__(Warps * 32, Ctas)
   }
   __syncwarp();
   auto const& q = *reinterpret_cast<record const*>(own);
-  using place = ott::integer_place<P>;
-  ott::half_ring<Stages, shape::stage_bytes> ring(own + sizeof(record), lane);
+  using steps = ott::integer_steps<P, Sets>;
+  ott::group_copies<steps> const copies{lane};
+  ott::half_ring<Stages, shape::stage_bytes> ring(own + sizeof(record));
   int const stride = static_cast<int>(gridDim.x) * Warps;
   int const first = static_cast<int>(blockIdx.x) * Warps + warp;
   auto const block = [&](int group) {
-    return place{group < count
-                     ? blocks + static_cast<std::size_t>(pages[group]) * sizeof(ott::group_block<P>)
-                     : nullptr};
+    return ott::group_step{group < count ? blocks + static_cast<std::size_t>(pages[group]) *
+                                                        sizeof(ott::group_block<P>)
+                                         : nullptr,
+                           0};
   };
-  place next = block(first);
-  ring.begin(next);
-  place now = next;
-  next = block(first + stride);
+  ring.begin(copies, block(first));
+  ott::group_step next = block(first + stride);
   ott::group_accumulator<P, Sets> sums;
   for (int group = first; group < count; group += stride) {
-    place const after = block(group + 2 * stride);
-    ott::score_tile<P, Sets> scores(ring.take_keys(now, next), q, lane);
-    sums.add(scores, ring.take_values(now, next), lane);
-    now = next;
+    ott::group_step const after = block(group + 2 * stride);
+    ott::score_tile<P, Sets> scores(ring.keys(copies, next), q, lane);
+    ring.drop_keys(copies, next);
+    sums.add(scores, ring.values(), lane);
+    ring.drop_values(copies, next);
     next = after;
   }
   sums.finish();

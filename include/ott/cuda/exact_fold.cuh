@@ -8,8 +8,8 @@
 #include <ott/cuda/arch/matrix.cuh>
 #include <ott/cuda/arch/mma.cuh>
 #include <ott/cuda/arch/numeric.cuh>
+#include <ott/cuda/exact_tile.hpp>
 #include <ott/cuda/score_tile.cuh>
-#include <ott/cuda/tuning.hpp>
 
 // Attention of up to eight query rows over sixteen exact tokens by 16-bit tensor cores: K and V are
 // operand A as they lie, so that few rows fill the eight columns.

@@ -7,6 +7,7 @@
 #include <ott/cuda/arch/async_copy.cuh>
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/exact_fold.cuh>
+#include <ott/cuda/exact_tile.hpp>
 #include <ott/layout/group_block.hpp>
 #include <ott/layout/head_state.hpp>
 

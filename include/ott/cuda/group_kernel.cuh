@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <type_traits>
 
+#include <ott/core/error.hpp>
 #include <ott/cuda/arch/async_copy.cuh>
 #include <ott/cuda/arch/grid_order.cuh>
 #include <ott/cuda/attend_args.hpp>
@@ -60,6 +62,13 @@ void launch_groups(attend_args<P> const& args, split_plan const& plan, cuda_stre
     static_assert(int{sizeof(shared_type)} == group_shared_bytes<P, Sets>(tuning));
     int const bytes =
         int{sizeof(shared_type)} + group_list<typename shared_type::work>::bytes(args.batch.count);
+    int const most = device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+    if (bytes > most) {
+      fail(errc::capacity, "ott: group_kernel", "sequences of a batch",
+           std::to_string(args.batch.count),
+           "at most " + std::to_string(
+                            (most - int{sizeof(shared_type)}) / int{sizeof(listed_sequence)} - 1));
+    }
     int const room = default_group_tuning<P, Sets>::shared_bytes / (bytes + 1024);
     int const blocks = room < 1 ? 1 : room < tuning.blocks ? room : tuning.blocks;
     launch("ott: group_kernel", group_kernel<P, Sets>,

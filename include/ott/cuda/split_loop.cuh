@@ -12,51 +12,9 @@
 #include <ott/cuda/group_work.cuh>
 #include <ott/cuda/query_rows.cuh>
 #include <ott/cuda/split_plan.hpp>
+#include <ott/cuda/step_copies.cuh>
 
 namespace ott {
-
-/// One step of groups on its way to a warp: its block, null for none, and its number among the
-/// sequence's steps.
-struct group_step {
-  std::uint8_t const* block;
-  int step;
-};
-
-/// Starts the copies of groups' steps.
-template <class Steps>
-struct group_copier {
-  int lane;
-
-  __device__ __forceinline__ void keys(group_step const& s, std::uint8_t* to) const {
-    Steps::copy_keys(to, s.block, s.step, lane);
-  }
-  __device__ __forceinline__ void values(group_step const& s, std::uint8_t* to) const {
-    Steps::copy_values(to, s.block, s.step, lane);
-  }
-};
-
-/// The exact rows of a split, sixteen a step, and the copies of them.
-template <class P>
-struct exact_copier {
-  head_state<P> const& state;
-  int traced;
-  int window_begin;  // position
-  int window_size;
-  int last;  // step: one past
-  int lane;
-
-  __device__ __forceinline__ exact_rows<P> rows(int step) const {
-    return {state, step, traced, window_begin, window_size};
-  }
-  __device__ __forceinline__ void keys(int step, std::uint8_t* to) const {
-    exact_rows<P> const at = rows(step);
-    if (step < last) at.copy(to, at.keys, lane);
-  }
-  __device__ __forceinline__ void values(int step, std::uint8_t* to) const {
-    exact_rows<P> const at = rows(step);
-    if (step < last) at.copy(to, at.values, lane);
-  }
-};
 
 /// A block takes splits one after another, the first by its own number and the others as they are
 /// dealt out. Its warps share a split's steps (warp w: steps w, w + warps, ..), each with its own
@@ -136,8 +94,8 @@ struct split_loop {
     listed_sequence const& s = list[split.sequence];
     return {s.first, list.rows(split.sequence), s.length, split.tile, split.kv_head};
   }
-  __device__ __forceinline__ group_copier<groups> group_copies() const { return {lane}; }
-  __device__ __forceinline__ exact_copier<P> exact_copies(split_type const& split) const {
+  __device__ __forceinline__ group_copies<groups> copies_of_groups() const { return {lane}; }
+  __device__ __forceinline__ exact_copies<P> copies_of_rows(split_type const& split) const {
     listed_sequence const& s = list[split.sequence];
     int const begin = list.window_begin(split.sequence, P::group);
     return {*args.layer.sequence(s.slot, split.kv_head).state,
@@ -158,9 +116,9 @@ struct split_loop {
   /// Starts the first copies of a split.
   __device__ __forceinline__ void begin(split_type const& split, ring_type& ring) const {
     if (split.exact()) {
-      ring.begin(exact_copies(split), split.step + warp);
+      ring.begin(copies_of_rows(split), split.step + warp);
     } else {
-      ring.begin(group_copies(), first_step(split));
+      ring.begin(copies_of_groups(), first_step(split));
     }
   }
   __device__ __forceinline__ float cap() const {
@@ -172,13 +130,13 @@ struct split_loop {
     return list.splits() > blocks ? blocks + atomicAdd(plan.ticket, 1) : blocks;
   }
 
-  /// requires the ring has begun with the split; `follow` is called once, when the warp has read all
-  /// its steps, with thread 0's next ticket
+  /// `follow` is called once, when the warp has read all its steps, with thread 0's next ticket.
+  /// requires the ring has begun with the split
   template <class Follow>
   __device__ __forceinline__ void attend_to_groups(split_type const& split, ring_type& ring,
                                                    Follow const& follow) const {
     using scores_type = typename groups::scores;
-    auto const copies = group_copies();
+    auto const copies = copies_of_groups();
     std::int32_t const* const pages = args.layer.page_table + split.pages;
     int const last = split.last;
     auto const page_of = [&](int step) {
@@ -220,7 +178,7 @@ struct split_loop {
   __device__ __forceinline__ void attend_to_rows(split_type const& split, ring_type& ring,
                                                  Follow const& follow) const {
     using scores_type = typename exact::scores;
-    auto const copies = exact_copies(split);
+    auto const copies = copies_of_rows(split);
     int const ticket = threadIdx.x == 0 ? take_ticket() : 0;
     seen_positions<shape::tile_rows, scores_type::own_rows> seen;
     seen.template find<scores_type>(args, queries(split), lane);

@@ -2,30 +2,11 @@
 
 #include <ott/core/bits.hpp>
 #include <ott/core/macros.hpp>
+#include <ott/cuda/exact_tile.hpp>
 #include <ott/cuda/group_shape.hpp>
 #include <ott/cuda/query_record.hpp>
-#include <ott/layout/group_block.hpp>
 
 namespace ott {
-
-/// Can 16-bit tensor cores attend to this policy's exact rows as they lie?
-template <class P>
-inline constexpr bool has_exact_rows = sizeof(typename P::element) == 2;
-
-/// Are this policy's groups exact rows too?
-template <class P>
-inline constexpr bool has_exact_groups =
-    has_exact_rows<P>&& exact_keys<P>&& exact_values<P>&& traced_capacity<P> == 0 &&
-    P::group % 16 == 0;
-
-/// Sixteen exact rows in shared memory; an odd number of 16-byte words a row keeps eight rows in
-/// different banks.
-template <class P>
-struct exact_tile {
-  static constexpr int tokens = 16;
-  static constexpr int length = P::head_dim + 8;  // elements a row
-  static constexpr int bytes = round_up(tokens * length * 2, 128);
-};
 
 /// How attention over groups fills a multiprocessor; changes speed and never results, but for
 /// `warps`, which share a split's groups among them.
@@ -68,7 +49,7 @@ OTT_HD constexpr int group_shared_bytes(group_tuning t) {
 }
 
 /// The default: as many blocks as registers and shared memory let live, then a deeper ring.
-/// source   bench/micro/bare_loop.cu on an H200; docs/performance.md
+/// source   docs/performance-log.md
 template <class P, int Sets>
 struct default_group_tuning {
   static constexpr int shared_bytes = 228 * 1024;  // of a multiprocessor (sm_90)

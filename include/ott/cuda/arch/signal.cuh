@@ -13,7 +13,7 @@ struct signal {
   __device__ __forceinline__ void prepare() {
     asm volatile("mbarrier.init.shared.b64 [%0], 1;" ::"r"(address()) : "memory");
   }
-  /// What the calling thread has written before is seen by those who wait. requires one thread calls
+  /// What the caller has written before is seen by those who wait. requires one thread calls
   __device__ __forceinline__ void raise() {
     asm volatile("{.reg .b64 was; mbarrier.arrive.shared.b64 was, [%0];}" ::"r"(address())
                  : "memory");
