@@ -12,6 +12,7 @@
 # scripts/accuracy.py reads it. Scores token by token: scripts/gpu_llama.sh run score.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/device.sh
 first=build/gpu/accuracy_a
 second=build/gpu/accuracy_b
 tree=build/gpu/accuracy_tree
@@ -39,7 +40,7 @@ build() {
   cmake -S . -B $tree -G Ninja -DCMAKE_BUILD_TYPE=Release -DOTT_CUDA=ON \
     -DOTT_CUDA_ARCHITECTURES="${OTT_GPU_ARCH:-90-real}" \
     -DCMAKE_CUDA_FLAGS_RELEASE="-O2 -DNDEBUG" -DCMAKE_CXX_FLAGS_RELEASE="-O2 -DNDEBUG" \
-    ${OTT_NVCC_LOCK:+-DCMAKE_CUDA_COMPILER_LAUNCHER="flock;$OTT_NVCC_LOCK"} \
+    "${ott_launcher[@]}" \
     -DOTT_TESTS=OFF -DOTT_EXAMPLES=ON -DOTT_LLAMA_HEAD_DIMS=64 -DOTT_LLAMA_POLICIES=dense \
     -DOTT_LLAMA_CUDA_POLICIES="$(policies)" -DOTT_OPENBLAS= -DOTT_CBLAS_INCLUDE=
   nice -n 5 ninja -C $tree -j1 llama
@@ -157,9 +158,8 @@ run() {
   cp -r $second/* $kept/
   gunzip -f $kept/llama.gz
   chmod +x $kept/llama
-  # cuBLAS: the toolkit's, else that of the Python packages.
   local found
-  found=$(find /usr/local/cuda*/ /opt /usr/lib -name 'libcublas.so.13' 2>/dev/null | head -1)
+  found=$(find_cublas)
   export LD_LIBRARY_PATH=${found:+$(dirname "$found"):}${LD_LIBRARY_PATH:-}
   $kept/llama policies >/dev/null
   if [ ! -e $kept/balanced_turned/model.safetensors ]; then
