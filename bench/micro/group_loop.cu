@@ -83,7 +83,7 @@ struct setup {
     args.options = j.options;
     args.options.scale = 0.69314718f;  // random_query speaks in units of log2
     if (!j.q_pos.empty()) args.options.q_pos = own(j.q_pos);
-    args.num_q_heads = q_heads;
+    args.num_q_heads = q_heads, args.per_kv = j.per_kv;
     std::vector<float> raw = q;  // as an engine has it: the kernel works on rotated ones
     for (std::size_t i = 0; i < raw.size(); i += P::head_dim) {
       P::key_rotation::template apply<P::head_dim>(&raw[i]);  // its own inverse
@@ -95,7 +95,7 @@ struct setup {
       args.q.data = own(narrow), args.q.kind = ott::scalar_kind::half;
     }
     plan.line_begin = own(line_begin), plan.capacity = line_begin[count];
-    plan.next_piece = own(std::vector<int>{0});
+    plan.ticket = own(std::vector<int>{0});
     plan.rotated = P::key_rotation::identity ? nullptr : own(q);
     plan.out = own(std::vector<float>(lines * P::head_dim, NAN));
     plan.state = own(std::vector<float>(lines * 2, NAN));
@@ -112,11 +112,11 @@ bool check(char const* name, job const& j) {
   constexpr int D = P::head_dim;
   setup<P> s(j, 1 << 30, false, rng);
   s.args.layer.blocks = s.own(s.blocks);
-  ott::launch_groups(s.args, s.plan, 0, nullptr);
+  ott::launch_groups(s.args, s.plan, nullptr);
   std::vector<float> out(s.lines * D), state(s.lines * 2), again(s.lines * D);
   OTT_MICRO_CHECK(cudaMemcpy(out.data(), s.plan.out, out.size() * 4, cudaMemcpyDeviceToHost));
   OTT_MICRO_CHECK(cudaMemcpy(state.data(), s.plan.state, state.size() * 4, cudaMemcpyDeviceToHost));
-  ott::launch_groups(s.args, s.plan, 0, nullptr);
+  ott::launch_groups(s.args, s.plan, nullptr);
   OTT_MICRO_CHECK(cudaMemcpy(again.data(), s.plan.out, out.size() * 4, cudaMemcpyDeviceToHost));
   double error = 0, norm = 0, sum_error = 0;
   int const q_heads = j.kv_heads * j.per_kv;
@@ -225,7 +225,7 @@ void time_shape(char const* name, int batch, int tokens, int kv_heads, int per_k
   };
   auto const loop = [&](unsigned char* from, cudaStream_t t) {
     s.args.layer.blocks = reinterpret_cast<ott::group_block<P>*>(from);
-    ott::launch_groups(s.args, s.plan, 0, t);
+    ott::launch_groups(s.args, s.plan, t);
   };
   double const ceiling = timed(read), mine = timed(loop), ceiling2 = timed(read),
                mine2 = timed(loop);

@@ -196,6 +196,7 @@ class rig {
     device_bytes<P> workspace{device, device.workspace_bytes(rows, q_heads, kv_heads, all)};
     device.fill(device_out.template as<void>(), 0xff, device_out.size(), stream);
     device.fill(workspace.template as<void>(), 0xff, workspace.size(), stream);  // NaN
+    device.fill(workspace.template as<void>(), 0, ott::workspace_cleared_bytes, stream);
     device.copy(device_q.template as<void>(), q.data(), device_q.size(), stream);
     device.copy(device_numbers.template as<void>(), numbers.data(), device_numbers.size(), stream);
     if (!q_pos.empty()) {

@@ -34,6 +34,7 @@ class stepper {
     for (int i = 0; i < r.slots; ++i) host_numbers_.push_back(i);
     for (int i = 0; i <= r.slots; ++i) host_numbers_.push_back(i);
     r.device.copy(numbers_.as<void>(), host_numbers_.data(), numbers_.size(), nullptr);
+    r.device.fill(workspace_.as<void>(), 0, ott::workspace_cleared_bytes, nullptr);
     r.device.wait(nullptr);
   }
 

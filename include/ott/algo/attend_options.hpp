@@ -30,9 +30,12 @@ struct attend_call {
   view<Q> out;
   attend_options options;
   int max_groups;  // no sequence of the batch has more groups, now or while a graph is replayed
-  void* workspace;
+  void* workspace;  // its first workspace_cleared_bytes were zero before the first call that got it
   std::size_t workspace_bytes;
 };
+
+/// Calls leave these bytes of a workspace zero. A call that fails in the midst may not.
+inline constexpr std::size_t workspace_cleared_bytes = 128;
 
 /// Position of query row `row` (counted inside its sequence), when the sequence has `length`
 /// tokens.

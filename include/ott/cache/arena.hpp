@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -32,6 +33,8 @@ class arena {
     backend.fill(heads_.as(), 0, heads_.bytes(), s);
     backend.fill(table_.as(), 0xff, table_.bytes(), s);
     backend.fill(flag(), 0, sizeof(std::int32_t), s);
+    std::size_t const cleared = std::min(workspace_.bytes(), workspace_cleared_bytes);
+    if (cleared > 0) backend.fill(workspace_.as(), 0, cleared, s);
   }
 
   cache_config const& config() const { return config_; }

@@ -57,8 +57,9 @@ struct attend_args {
   any_view out;
   attend_options options;  // scale is not 0
   int num_q_heads;
+  int per_kv;  // query heads a KV head: a division that kernels need not repeat
 
-  OTT_HD int q_per_kv() const { return num_q_heads / layer.num_kv_heads; }
+  OTT_HD int q_per_kv() const { return per_kv; }
 
   /// Position of row `row` of a tile (query row and query head), when its sequence has `length`
   /// tokens.

@@ -48,8 +48,13 @@ attend_args<P> erased(attend_call<P, Q> const& call) {
   auto const view_of = [](auto const& v) {
     return any_view{const_cast<Q*>(v.data), kind_of<Q>(), v.token_stride, v.head_stride};
   };
-  attend_args<P> args{call.layer,        call.batch,   view_of(call.q),
-                      view_of(call.out), call.options, call.q.heads};
+  attend_args<P> args{call.layer,
+                      call.batch,
+                      view_of(call.q),
+                      view_of(call.out),
+                      call.options,
+                      call.q.heads,
+                      call.q.heads / call.layer.num_kv_heads};
   if (args.options.scale == 0) args.options.scale = 1 / std::sqrt(static_cast<float>(P::head_dim));
   return args;
 }
@@ -70,7 +75,7 @@ void attend_few(attend_args<P> const& args, attend_shape<P> const& shape, int ma
   }
   split_plan const plan = split_workspace<P>::place(workspace, bytes, rows, args.num_q_heads);
   if constexpr (has_group_steps<P>) {
-    launch_groups<P>(args, plan, shape.most_rows, s);
+    launch_groups<P>(args, plan, s);
   } else {
     using block = typename split_shape<P>::block;
     std::int64_t const count = args.batch.count, heads = args.layer.num_kv_heads;
@@ -84,10 +89,7 @@ void attend_few(attend_args<P> const& args, attend_shape<P> const& shape, int ma
            {work < blocks ? work : blocks, split_shape<P>::threads, sizeof(block)}, s, args, plan,
            tiles);
   }
-  launch(where, merge_kernel<P>,
-         {std::int64_t{args.batch.count} * shape.most_rows * args.num_q_heads, merge_threads, 0,
-          has_group_steps<P>},
-         s, args, plan, shape.most_rows);
+  launch_merge(args, plan, shape.most_rows, max_groups, has_group_steps<P>, s);
 }
 
 template <class P, class Q>

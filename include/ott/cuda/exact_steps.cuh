@@ -1,8 +1,6 @@
 #pragma once
 
-#include <concepts>
 #include <cstdint>
-#include <type_traits>
 
 #include <ott/core/bits.hpp>
 #include <ott/core/macros.hpp>
@@ -16,124 +14,49 @@
 // a step.
 namespace ott {
 
-namespace detail {
-
-/// Copies a tile of rows that lie one after another: row r is asked for by `wanted(r)`, and zero
-/// where it is not: 0 times what lies there may be NaN.
-template <class P, class Wanted>
-__device__ __forceinline__ void copy_rows(std::uint8_t* to, typename P::element const* from,
-                                          int lane, Wanted const& wanted) {
-  constexpr int chunks = P::head_dim / 8;  // 16 bytes each; one more a row keeps banks apart
-  auto const* const source = reinterpret_cast<std::uint8_t const*>(from);
-#pragma unroll 2
-  for (int chunk = lane; chunk < exact_tile<P>::tokens * chunks; chunk += 32) {
-    int const row = chunk / chunks;
-    bool const take = wanted(row);
-    arch::copy_async_16_or_zero(take, to + (chunk + row) * 16, source + (take ? chunk * 16 : 0));
-  }
-}
-
-}  // namespace detail
-
-/// Sixteen tokens of an unquantized group.
+/// Sixteen exact rows of one head: of its traced tokens, or of its window.
 template <class P>
-struct exact_group_place {
-  typename P::element const* keys;  // null: none
-  typename P::element const* values;
+struct exact_rows {
+  using element = typename P::element;
+  static constexpr int tokens = exact_tile<P>::tokens;
 
-  __device__ __forceinline__ void copy_keys(std::uint8_t* to, int lane) const {
-    copy(to, keys, lane);
-  }
-  __device__ __forceinline__ void copy_values(std::uint8_t* to, int lane) const {
-    copy(to, values, lane);
-  }
+  element const* keys;
+  element const* values;
+  int first;     // row of the first token
+  int used;      // rows from the first on that hold a token; may be more than sixteen
+  int capacity;  // rows before the ring begins again
+  int position;  // of the first token; -1 where tokens are traced
 
- private:
-  __device__ __forceinline__ static void copy(std::uint8_t* to, typename P::element const* from,
-                                              int lane) {
-    if (from == nullptr) return;
-    constexpr int chunks = P::head_dim / 8;
-    OTT_UNROLL
-    for (int i = 0; i < exact_tile<P>::tokens * chunks; i += 32) {
-      int const chunk = i + lane;
-      arch::copy_async_16(true, to + (chunk + chunk / chunks) * 16, from + chunk * 8);
+  /// Tile `tile` of those that hold tokens: traced ones come first.
+  __device__ __forceinline__ exact_rows(head_state<P> const& state, int tile, int traced,
+                                        int window_begin, int window_size) {
+    int const at = tile * tokens, of_traced = round_up(traced, tokens);
+    if (traced_capacity < P >> 0 && at < of_traced) {
+      keys = state.traced_k, values = state.traced_v;
+      first = at, used = traced - at, capacity = traced_capacity<P>, position = -1;
+    } else {
+      int const age = at - of_traced;
+      keys = state.window_k, values = state.window_v;
+      position = window_begin + age, first = position % window_capacity<P>;
+      used = window_size - age, capacity = window_capacity<P>;
     }
   }
-};
-
-/// Sixteen neighbouring rows of a ring, of which `size` from `begin` on hold tokens.
-template <class P>
-struct ring_place {
-  typename P::element const* keys;  // of row `first`; null: none
-  typename P::element const* values;
-  int first;
-  int begin;
-  int size;
-  int capacity;  // of the ring
-
-  /// How far behind `begin` row `row` of the tile lies.
-  __device__ __forceinline__ int age(int row) const {
-    int const from = first + row - begin;
-    return from < 0 ? from + capacity : from;
-  }
-  __device__ __forceinline__ bool holds(int row) const {
-    return first + row < capacity && age(row) < size;
-  }
-  __device__ __forceinline__ bool any() const {
-    int const last = min(first + exact_tile<P>::tokens, capacity) - 1;
-    int const end = begin + size;  // [first, last] meets [begin, end) or what wrapped round
-    return size > 0 && first <= last &&
-           ((first < end && last >= begin) || (end > capacity && first < end - capacity));
-  }
-  __device__ __forceinline__ void copy_keys(std::uint8_t* to, int lane) const {
-    copy(to, keys, lane);
-  }
-  __device__ __forceinline__ void copy_values(std::uint8_t* to, int lane) const {
-    copy(to, values, lane);
-  }
-
- private:
-  __device__ __forceinline__ void copy(std::uint8_t* to, typename P::element const* from,
-                                       int lane) const {
-    if (from == nullptr) return;
-    detail::copy_rows<P>(to, from, lane, [&](int row) { return holds(row); });
-  }
-};
-
-/// The tiles of one (sequence, KV head)'s exact rows: traced tokens first, then the window's ring.
-template <class P>
-struct exact_tiles {
-  static constexpr int traced = ceil_div(traced_capacity<P>, exact_tile<P>::tokens);
-  static constexpr int count = traced + ceil_div(window_capacity<P>, exact_tile<P>::tokens);
-
-  head_state<P> const& state;
-  int num_traced;
-  int window_begin;  // position
-  int window_size;
-
-  __device__ __forceinline__ ring_place<P> at(int tile) const {
-    if (traced > 0 && tile < traced) {
-      int const first = tile * exact_tile<P>::tokens;
-      return {state.traced_k + first * P::head_dim,
-              state.traced_v + first * P::head_dim,
-              first,
-              0,
-              num_traced,
-              traced_capacity<P>};
+  /// Starts copies; rows without a token become zero, as 0 times what lies there may be NaN.
+  __device__ __forceinline__ void copy(std::uint8_t* to, element const* from, int lane) const {
+    constexpr int chunks = P::head_dim / 8;  // 16 bytes each; one more a row keeps banks apart
+#pragma unroll 1
+    for (int chunk = lane; chunk < tokens * chunks; chunk += 32) {
+      int const row = chunk / chunks,
+                place = first + row < capacity ? first + row : first + row - capacity;
+      bool const wanted = row < used;
+      element const* const source = from + (wanted ? place * P::head_dim + chunk % chunks * 8 : 0);
+      arch::copy_async_16_or_zero(wanted, to + (chunk + row) * 16, source);
     }
-    int const first = (tile - traced) * exact_tile<P>::tokens;
-    return {state.window_k + first * P::head_dim,
-            state.window_v + first * P::head_dim,
-            first,
-            window_begin % window_capacity<P>,
-            window_size,
-            window_capacity<P>};
   }
   /// Position of a row's token; beyond all queries where the row holds none.
-  __device__ __forceinline__ int position(ring_place<P> const& place, int tile, int row) const {
-    if (!place.holds(row)) return 0x7fffffff;
-    if (traced > 0 && tile < traced) return state.entries[place.first + row].pos;
-    return window_begin + place.age(row);
+  __device__ __forceinline__ int position_of(int row, head_state<P> const& state) const {
+    if (row >= used) return attend_args<P>::hidden_pos;
+    return position < 0 ? state.entries[first + row].pos : position + row;
   }
 };
 
@@ -142,8 +65,6 @@ template <class P, int Sets>
 struct exact_steps {
   static constexpr int tokens = exact_tile<P>::tokens;
   static constexpr int a_group = P::group / tokens;  // steps
-  static constexpr int stage_bytes = exact_tile<P>::bytes;
-  using place = exact_group_place<P>;
   using query = exact_query<P, Sets>;
   using scores = exact_scores<P, Sets>;
   using sums = exact_fold<P, Sets>;
@@ -153,11 +74,27 @@ struct exact_steps {
     return scores(keys, q, lane, args.options.scale * 1.4426950408889634f,
                   args.q.kind == kind_of<typename P::element>());
   }
-  /// Where step `step` of a block lies.
-  __device__ __forceinline__ static place in(group_block<P> const* block, int step) {
-    if (block == nullptr) return {nullptr, nullptr};
-    int const at = step * tokens * P::head_dim;
-    return {block->key_codes() + at, block->value_codes() + at};
+  /// Start the copies of a step of an unquantized group; none where there is no block.
+  __device__ __forceinline__ static void copy_keys(std::uint8_t* to, std::uint8_t const* block,
+                                                   int step, int lane) {
+    copy(to, block, 0, step, lane);
+  }
+  __device__ __forceinline__ static void copy_values(std::uint8_t* to, std::uint8_t const* block,
+                                                     int step, int lane) {
+    copy(to, block, sizeof(key_half<P>), step, lane);
+  }
+
+ private:
+  __device__ __forceinline__ static void copy(std::uint8_t* to, std::uint8_t const* block, int half,
+                                              int step, int lane) {
+    if (block == nullptr) return;
+    constexpr int chunks = P::head_dim / 8;
+    std::uint8_t const* const from = block + half + step % a_group * (tokens * P::head_dim * 2);
+    OTT_UNROLL
+    for (int i = 0; i < tokens * chunks; i += 32) {
+      int const chunk = i + lane;
+      arch::copy_async_16(true, to + (chunk + chunk / chunks) * 16, from + chunk * 16);
+    }
   }
 };
 

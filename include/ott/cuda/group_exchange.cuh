@@ -19,7 +19,6 @@ struct alignas(128) group_exchange {
   float maximum[Warps][rows];
   float sum[Warps][rows];
   int offset[rows];
-  int piece;  // that the block works on next, of those dealt out one by one
 
   /// Finds the lines of a tile. requires a barrier before `leave`
   __device__ __forceinline__ void place(attend_args<P> const& args, query_tile const& tile,

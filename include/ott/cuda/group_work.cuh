@@ -8,29 +8,26 @@
 #include <ott/cuda/query_rows.cuh>
 #include <ott/cuda/split_plan.hpp>
 
-// Who works on which groups. Splits are fixed by their sequences; blocks take stretches of the list
-// of all splits that cost as equally as splits allow, so that who works never shows in a result.
-// Code that runs once a block costs some 7 ns an instruction to fetch: loops here are not unrolled.
+// Who works on what. Splits are fixed by their sequences, and dealt out one by one to blocks as
+// they come: who works never shows in a result.
+// Code that runs once a block costs some 5 ns an instruction: loops here are not unrolled.
 namespace ott {
 
-/// How blocks share work: rows of a tile, warps of a block, and steps that a group takes one warp.
-template <int TileRows, int Warps, int GroupSteps>
+/// How blocks share work: rows of a tile, warps of a block, steps that a group takes one warp, and
+/// splits of a sequence's exact rows, of so many steps at most.
+template <int TileRows, int Warps, int GroupSteps, int ExactSplits, int ExactSteps>
 struct work_shape {
   static constexpr int tile_rows = TileRows;
   static constexpr int warps = Warps;
   static constexpr int group_steps = GroupSteps;
-
-  static constexpr int exact_cost = 4;  // of a piece of exact rows, in steps
-
-  /// What a split costs its block, in steps: its warps' rounds, and a quarter of one for the merge.
-  __device__ __forceinline__ static int split_cost(int steps) {
-    return steps > 0 ? round_up(steps, Warps) + ceil_div(Warps, 4) : 0;
-  }
+  static constexpr int exact_splits = ExactSplits;
+  static constexpr int exact_steps = ExactSteps;
+  static constexpr int step_rows = 16;  // exact ones
 };
 
 /// What the sequences before one take of a list.
-enum listed_before : int { cost_before, splits_before, units_before, lines_before };
-inline constexpr int num_listed_before = 4;
+enum listed_before : int { splits_before, units_before, lines_before };
+inline constexpr int num_listed_before = 3;
 
 /// One sequence of the batch, as blocks keep it in shared memory.
 struct listed_sequence {
@@ -42,11 +39,28 @@ struct listed_sequence {
   int first;  // row of the batch
 };
 
-/// The list of all splits, which every block makes alike: sequence by sequence, tile of rows by
-/// tile, KV head by KV head (a tile of one KV head is a unit).
-/// shape    items: [count + 1], of which the last holds `before`, first and the longest run
+/// One split, as its block keeps it in shared memory.
+template <class Shape>
+struct listed_split {
+  int sequence;  // -1: none
+  int tile;
+  int kv_head;
+  int step;                // its first: of the sequence's groups, or of its exact rows
+  int last;                // one past
+  int line;                // of its partial result
+  int pages;               // where the sequence's pages begin in the page table; -1: exact rows
+  int traced;              // exact rows: how many are traced
+  int page[Shape::warps];  // of each warp's first step
+
+  __device__ __forceinline__ bool exact() const { return pages < 0; }
+};
+
+/// The list of all splits, which every block makes alike. A tile of rows of one KV head of one
+/// sequence is a unit; splits of groups come first, unit by unit, then those of exact rows.
+/// shape    items: [count + 1], of which the last holds `before` and first alone
 template <class Shape>
 struct group_list {
+  using split_type = listed_split<Shape>;
   listed_sequence* items;
   int count;
 
@@ -59,30 +73,16 @@ struct group_list {
 
   __device__ __forceinline__ listed_sequence const& operator[](int i) const { return items[i]; }
   __device__ __forceinline__ int rows(int i) const { return items[i + 1].first - items[i].first; }
+  /// Position of a sequence's first token that is in no group.
+  __device__ __forceinline__ int window_begin(int i, int group) const {
+    return items[i].steps / Shape::group_steps * group;
+  }
   __device__ __forceinline__ int group_splits(int i) const {
     return ceil_div(items[i].steps, items[i].run);
   }
-  __device__ __forceinline__ int unit_cost(int i) const {
-    int const whole = items[i].steps / items[i].run;
-    return whole * Shape::split_cost(items[i].run) +
-           Shape::split_cost(items[i].steps - whole * items[i].run);
-  }
-  /// The sequence whose share of something holds `at`. requires 0 <= at < items[count].before[what]
-  __device__ __forceinline__ int find(listed_before what, int at) const {
-    int low = 0;
-    for (int high = count; high - low > 1;) {
-      int const middle = (low + high) / 2;
-      (items[middle].before[what] <= at ? low : high) = middle;
-    }
-    return low;
-  }
-  /// The first split that starts at or after a place of the list, in units of cost.
-  __device__ __forceinline__ int split_at(int place) const {
-    if (place >= items[count].before[cost_before]) return items[count].before[splits_before];
-    int const i = find(cost_before, place), cost = unit_cost(i);
-    int const rest = place - items[i].before[cost_before], unit = rest / cost;
-    return items[i].before[splits_before] + unit * group_splits(i) +
-           ceil_div(rest - unit * cost, Shape::split_cost(items[i].run));
+  __device__ __forceinline__ int splits() const {
+    return items[count].before[splits_before] +
+           items[count].before[units_before] * Shape::exact_splits;
   }
 
   /// Fills the list; where the lines would not fit the workspace, none is split.
@@ -96,14 +96,52 @@ struct group_list {
       for (int i = thread; i < count; i += 32 * Shape::warps) cut(args, i, most_splits);
       if (thread == 0) items[count].first = args.batch.row_begin[count];
       __syncthreads();
-#pragma unroll 1
-      for (int what = thread / 32; what < num_listed_before; what += Shape::warps) {
-        sum_up(what, thread % 32);
-      }
+      if (thread / 32 < num_listed_before) sum_up(thread / 32, thread % 32);
       __syncthreads();
       if (most_splits == 1 || items[count].before[lines_before] <= plan.capacity) break;
       __syncthreads();
     }
+  }
+
+  /// The split of a number; none past the last. requires one whole warp calls
+  template <class P>
+  __device__ __forceinline__ void find(int number, layer_view<P> const& layer, int lane,
+                                       split_type& split) const {
+    int const of_groups = items[count].before[splits_before];
+    bool const exact = number >= of_groups;
+    int i = -1, at = exact ? number - of_groups : number, part = 0;
+    if (number < splits()) {
+      if (exact) part = at % Shape::exact_splits, at /= Shape::exact_splits;
+      int const what = exact ? units_before : splits_before;
+      i = 0;
+#pragma unroll 1
+      for (int high = count; high - i > 1;) {
+        int const middle = (i + high) / 2;
+        (items[middle].before[what] <= at ? i : high) = middle;
+      }
+      listed_sequence const& s = items[i];
+      int const in_groups = group_splits(i);
+      int unit = at - s.before[what];
+      if (!exact) part = unit % in_groups, unit /= in_groups;
+      int const tile = unit / layer.num_kv_heads, kv_head = unit - tile * layer.num_kv_heads;
+      int step = part * s.run, last = min(step + s.run, s.steps);
+      int pages = s.slot * layer.max_groups, traced = 0;
+      if (exact) {
+        if constexpr (traced_capacity < P >> 0) {
+          traced = layer.sequence(s.slot, kv_head).state->num_traced;
+        }
+        int const window = s.length - window_begin(i, P::group);
+        step = part * Shape::exact_steps, part += in_groups, pages = -1;
+        last = min(step + Shape::exact_steps,
+                   ceil_div(traced, Shape::step_rows) + ceil_div(window, Shape::step_rows));
+      } else if (lane < Shape::warps && step + lane < last) {
+        split.page[lane] = layer.page_table[pages + (step + lane) / Shape::group_steps];
+      }
+      split.tile = tile, split.kv_head = kv_head, split.step = step, split.last = last;
+      split.line = s.before[lines_before] + part * rows(i);
+      split.pages = pages, split.traced = traced;
+    }
+    split.sequence = i;
   }
 
  private:
@@ -124,15 +162,14 @@ struct group_list {
     item.slot = slot, item.length = state.length, item.first = first;
     int const splits = group_splits(i);
     int(&taken)[num_listed_before] = items[i + 1].before;
-    taken[cost_before] = units * unit_cost(i);
     taken[splits_before] = units * splits;
     taken[units_before] = units;
-    taken[lines_before] = few ? rows * (splits + rule::exact_splits) : 0;
+    taken[lines_before] = few ? rows * (splits + Shape::exact_splits) : 0;
   }
   /// requires a whole warp calls
   __device__ __forceinline__ void sum_up(int what, int lane) const {
     if (lane == 0) items[0].before[what] = 0;
-    int before = 0, longest = 1;
+    int before = 0;
 #pragma unroll 1
     for (int first = 1; first <= count; first += 32) {
       int const i = first + lane;
@@ -142,98 +179,8 @@ struct group_list {
         int const other = __shfl_up_sync(0xffffffffu, sum, reach);
         if (lane >= reach) sum += other;
       }
-      if (i <= count)
-        items[i].before[what] = before + sum, longest = max(longest, items[i - 1].run);
+      if (i <= count) items[i].before[what] = before + sum;
       before += __shfl_sync(0xffffffffu, sum, 31);
-    }
-    longest = __reduce_max_sync(0xffffffffu, longest);
-    if (lane == 0 && what == 0) items[count].run = longest;
-  }
-};
-
-/// One split, as its block keeps it in shared memory.
-struct listed_split {
-  int sequence;
-  int tile;
-  int kv_head;
-  int unit;   // number of
-  int step;   // its first
-  int last;   // one past
-  int line;   // of its partial result
-  int pages;  // where its sequence's pages begin in the page table
-};
-
-/// A stretch of the list that one block takes in one go.
-template <class Shape>
-struct split_table {
-  static constexpr int capacity = 64;
-  listed_split items[capacity];
-
-  /// Fills the table with splits [first, first + count). requires every thread of the block calls,
-  /// count <= capacity; a barrier before it is read
-  template <class P>
-  __device__ __forceinline__ void fill(group_list<Shape> const& list, layer_view<P> const& layer,
-                                       int first, int count) {
-#pragma unroll 1
-    for (int k = static_cast<int>(threadIdx.x); k < count; k += 32 * Shape::warps) {
-      int const i = list.find(splits_before, first + k);
-      int const rest = first + k - list[i].before[splits_before], splits = list.group_splits(i);
-      int const unit = rest / splits, split = rest - unit * splits;
-      int const tile = unit / layer.num_kv_heads, step = split * list[i].run;
-      items[k] = {i,
-                  tile,
-                  unit - tile * layer.num_kv_heads,
-                  list[i].before[units_before] + unit,
-                  step,
-                  min(step + list[i].run, list[i].steps),
-                  list[i].before[lines_before] + split * list.rows(i),
-                  list[i].slot * layer.max_groups};
-    }
-  }
-};
-
-/// A step on its way: page, KV head and step of the group, or no page at the end. Its address
-/// waits until it is needed.
-struct coming_step {
-  int page;
-  int kv_head;
-  int step;
-
-  /// Where Steps finds it.
-  template <class Steps, class P>
-  __device__ __forceinline__ typename Steps::place in(layer_view<P> const& layer) const {
-    std::int64_t const at = std::int64_t{page} * layer.num_kv_heads + kv_head;
-    return Steps::in(page < 0 ? nullptr : layer.blocks + at, step);
-  }
-};
-
-/// The steps of a table that one warp will take, in order: every `warps`-th of each split.
-template <class Shape>
-struct step_stream {
-  listed_split const* split;
-  listed_split const* end;
-  int warp;
-  int step;
-
-  __device__ __forceinline__ step_stream(listed_split const* first, int count, int warp_id)
-      : split(first), end(first + count), warp(warp_id), step(first->step + warp_id) {
-    skip();
-  }
-  template <class P>
-  __device__ __forceinline__ coming_step take(layer_view<P> const& layer) {
-    if (split == end) return {-1, 0, 0};
-    coming_step const coming{layer.page_table[split->pages + step / Shape::group_steps],
-                             split->kv_head, step % Shape::group_steps};
-    step += Shape::warps;
-    skip();
-    return coming;
-  }
-
- private:
-  __device__ __forceinline__ void skip() {
-    while (step >= split->last) {
-      if (++split == end) return;
-      step = split->step + warp;
     }
   }
 };

@@ -8,8 +8,8 @@
 namespace ott {
 
 /// A warp's own ring of halves (keys, values, keys, values, ..) in shared memory, of which
-/// Stages - 1 are under way while one is read. A place is where one step's halves lie: it has
-/// copy_keys(to, lane) and copy_values(to, lane), which start copies, or none where there is none.
+/// Stages - 1 are under way while one is read. A copier starts the copies of a place's halves, or
+/// none where there is none: copy.keys(place, to), copy.values(place, to).
 /// requires `begin`, then take_keys and take_values by turns; all lanes call
 template <int Stages, int StageBytes>
 struct half_ring {
@@ -18,58 +18,59 @@ struct half_ring {
   static constexpr int bytes = Stages * StageBytes;
 
   std::uint8_t* stages;
-  int lane;
   int fill = 0;
   int drain = 0;
 
-  __device__ __forceinline__ half_ring(std::uint8_t* memory, int lane_id)
-      : stages(memory), lane(lane_id) {}
+  __device__ __forceinline__ explicit half_ring(std::uint8_t* memory) : stages(memory) {}
 
   /// Starts what can be started of the first step.
-  template <class Place>
-  __device__ __forceinline__ void begin(Place const& first) {
-    fetch([&](std::uint8_t* to) { first.copy_keys(to, lane); });
-    if constexpr (Stages == 3) fetch([&](std::uint8_t* to) { first.copy_values(to, lane); });
+  template <class Copier, class Place>
+  __device__ __forceinline__ void begin(Copier const& copy, Place const& first) {
+    copy.keys(first, next_stage());
+    arch::commit_copies();
+    if constexpr (Stages == 3) {
+      copy.values(first, next_stage());
+      arch::commit_copies();
+    }
   }
   /// The keys of step `now`; `next` is the one after it.
-  template <class Place>
-  __device__ __forceinline__ std::uint8_t const* take_keys(Place const& now, Place const& next) {
-    fetch([&](std::uint8_t* to) {
-      if constexpr (Stages == 3) {
-        next.copy_keys(to, lane);
-      } else {
-        now.copy_values(to, lane);
-      }
-    });
+  template <class Copier, class Place>
+  __device__ __forceinline__ std::uint8_t const* take_keys(Copier const& copy, Place const& now,
+                                                           Place const& next) {
+    __syncwarp();  // every lane has read what the stage held
+    if constexpr (Stages == 3) {
+      copy.keys(next, next_stage());
+    } else {
+      copy.values(now, next_stage());
+    }
     return take();
   }
   /// The values of step `now`. requires its keys are no longer read
-  template <class Place>
-  __device__ __forceinline__ std::uint8_t const* take_values(Place const&, Place const& next) {
-    fetch([&](std::uint8_t* to) {
-      if constexpr (Stages == 3) {
-        next.copy_values(to, lane);
-      } else {
-        next.copy_keys(to, lane);
-      }
-    });
+  template <class Copier, class Place>
+  __device__ __forceinline__ std::uint8_t const* take_values(Copier const& copy, Place const&,
+                                                             Place const& next) {
+    __syncwarp();
+    if constexpr (Stages == 3) {
+      copy.values(next, next_stage());
+    } else {
+      copy.keys(next, next_stage());
+    }
     return take();
   }
 
  private:
+  __device__ __forceinline__ std::uint8_t* next_stage() {
+    std::uint8_t* const stage = stages + fill * StageBytes;
+    fill = fill + 1 == Stages ? 0 : fill + 1;
+    return stage;
+  }
   __device__ __forceinline__ std::uint8_t const* take() {
+    arch::commit_copies();
     arch::wait_copies<Stages - 1>();
     __syncwarp();
     std::uint8_t const* const stage = stages + drain * StageBytes;
     drain = drain + 1 == Stages ? 0 : drain + 1;
     return stage;
-  }
-  template <class Copy>
-  __device__ __forceinline__ void fetch(Copy const& copy) {
-    __syncwarp();  // every lane has read what the stage held
-    copy(stages + fill * StageBytes);
-    arch::commit_copies();
-    fill = fill + 1 == Stages ? 0 : fill + 1;
   }
 };
 

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
+#include <ott/core/bits.hpp>
 #include <ott/core/macros.hpp>
 #include <ott/cuda/arch/async_copy.cuh>
 #include <ott/cuda/attend_args.hpp>
@@ -12,41 +14,12 @@
 
 namespace ott {
 
-/// A quantized group's block on its way to a warp.
-template <class P>
-struct integer_place {
-  using shape = group_shape<P>;
-  std::uint8_t const* block;  // null: none
-
-  __device__ __forceinline__ void copy_keys(std::uint8_t* to, int lane) const {
-    copy<shape::key_bytes, 0>(to, lane);
-  }
-  __device__ __forceinline__ void copy_values(std::uint8_t* to, int lane) const {
-    copy<shape::value_bytes, shape::value_half_at>(to, lane);
-  }
-
- private:
-  template <int Bytes, int At>
-  __device__ __forceinline__ void copy(std::uint8_t* to, int lane) const {
-    bool const wanted = block != nullptr;
-    to += lane * 16;
-    std::uint8_t const* const from = block + At + lane * 16;
-    OTT_UNROLL
-    for (int i = 0; i + 512 <= Bytes; i += 512) arch::copy_async_16(wanted, to + i, from + i);
-    constexpr int whole = Bytes / 512 * 512;
-    if constexpr (whole < Bytes) {
-      arch::copy_async_16(wanted && lane * 16 < Bytes - whole, to + whole, from + whole);
-    }
-  }
-};
-
 /// How a warp attends to quantized groups, one a step, by integer tensor cores.
 template <class P, int Sets>
 struct integer_steps {
+  using shape = group_shape<P>;
   static constexpr int a_group = 1;  // steps
   static constexpr int tokens = P::group;
-  static constexpr int stage_bytes = group_shape<P>::stage_bytes;
-  using place = integer_place<P>;
   using query = query_record<P, Sets>;
   using scores = score_tile<P, Sets>;
   using sums = group_accumulator<P, Sets>;
@@ -55,9 +28,46 @@ struct integer_steps {
                                                  attend_args<P> const&) {
     return scores(keys, q, lane);
   }
-  /// Where step `step` of a block lies.
-  __device__ __forceinline__ static place in(group_block<P> const* block, int) {
-    return {reinterpret_cast<std::uint8_t const*>(block)};
+  /// Start the copies of a block's half, of its only step; none where there is no block.
+  __device__ __forceinline__ static void copy_keys(std::uint8_t* to, std::uint8_t const* block, int,
+                                                   int lane) {
+    copy<shape::key_bytes, 0>(to, block, lane);
+  }
+  __device__ __forceinline__ static void copy_values(std::uint8_t* to, std::uint8_t const* block,
+                                                     int, int lane) {
+    copy<shape::value_bytes, shape::value_half_at>(to, block, lane);
+  }
+
+ private:
+  template <int Bytes, int At>
+  __device__ __forceinline__ static void copy(std::uint8_t* to, std::uint8_t const* block,
+                                              int lane) {
+    copy_rows<Bytes>(to + lane * 16, block + (At + lane * 16), block != nullptr, lane,
+                     std::make_integer_sequence<int, ceil_div(Bytes, 4096)>{});
+  }
+  /// Pages of eight rows of 512 bytes: an instruction reaches no farther from its address.
+  template <int Bytes, int... Pages>
+  __device__ __forceinline__ static void copy_rows(std::uint8_t* to, std::uint8_t const* from,
+                                                   bool wanted, int lane,
+                                                   std::integer_sequence<int, Pages...>) {
+    (copy_page<Bytes, 4096 * Pages>(to, arch::fixed(from + 4096 * Pages + 2048), wanted, lane,
+                                    std::make_integer_sequence<int, 8>{}),
+     ...);
+  }
+  template <int Bytes, int Page, int... Rows>
+  __device__ __forceinline__ static void copy_page(std::uint8_t* to, std::uint8_t const* from,
+                                                   bool wanted, int lane,
+                                                   std::integer_sequence<int, Rows...>) {
+    (copy_row<Bytes, Page + 512 * Rows, 512 * Rows - 2048>(to, from, wanted, lane), ...);
+  }
+  template <int Bytes, int At, int From>
+  __device__ __forceinline__ static void copy_row(std::uint8_t* to, std::uint8_t const* from,
+                                                  bool wanted, int lane) {
+    if constexpr (At + 512 <= Bytes) {
+      arch::copy_async_16<At, From>(wanted, to, from);
+    } else if constexpr (At < Bytes) {
+      arch::copy_async_16<At, From>(wanted && lane * 16 < Bytes - At, to, from);
+    }
   }
 };
 

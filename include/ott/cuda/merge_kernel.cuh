@@ -8,6 +8,7 @@
 #include <ott/cuda/arch/numeric.cuh>
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/rotate_rows.cuh>
+#include <ott/cuda/runtime.cuh>
 #include <ott/cuda/split_plan.hpp>
 
 // The code of a short kernel takes longer to fetch than to run: loops that need not be are not
@@ -18,6 +19,12 @@ inline constexpr int merge_warps = 4;
 inline constexpr int merge_threads = 32 * merge_warps;
 
 namespace detail {
+
+__device__ __forceinline__ float4 sum(float4 const (&x)[1]) { return x[0]; }
+__device__ __forceinline__ float4 sum(float4 const (&x)[4]) {
+  return {(x[0].x + x[1].x) + (x[2].x + x[3].x), (x[0].y + x[1].y) + (x[2].y + x[3].y),
+          (x[0].z + x[1].z) + (x[2].z + x[3].z), (x[0].w + x[1].w) + (x[2].w + x[3].w)};
+}
 
 /// One query row and query head, and the lines of its splits: groups' first. Lines are summed in
 /// four strands (line s in strand s % 4), and the strands in their order, whoever sums them.
@@ -57,28 +64,33 @@ struct merge_row {
     __syncwarp();
     return {top, sum};
   }
-  /// Four channels of one strand of lines [begin, end), weighted.
-  __device__ __forceinline__ float4 add(int begin, int end, int strand, int quad) const {
-    float4 total{0, 0, 0, 0};
+  /// Adds four channels of lines [begin, end), weighted, to their strands: every stride-th line
+  /// from strand `own` on. `weigh` makes the weights when the first lines are under way.
+  /// requires quad < quads; Own strands: all, or one
+  template <int Own, class Weigh>
+  __device__ __forceinline__ void add(float4 (&sums)[Own], int begin, int end, int own, int quad,
+                                      Weigh const& weigh) const {
+    constexpr int step = strands / Own;
 #pragma unroll 1
-    for (int first = begin + (strand - begin % strands + strands) % strands; first < end;
-         first += strands * batch) {
+    for (int first = begin / strands * strands + own; first < end; first += batch * step) {
       float4 x[batch];
       OTT_UNROLL
       for (int i = 0; i < batch; ++i) {
-        int const s = min(first + i * strands, end - 1);
+        int const s = min(max(first + i * step, begin), end - 1);
         x[i] = *reinterpret_cast<float4 const*>(plan.out + at(s) * P::head_dim + 4 * quad);
       }
+      weigh();
       OTT_UNROLL
       for (int i = 0; i < batch; ++i) {
-        int const s = first + i * strands;
-        float const w = s < end ? weights[s] : 0.0f;
-        if (w == 0) continue;  // past the end, or nothing seen
-        total.x = fmaf(w, x[i].x, total.x), total.y = fmaf(w, x[i].y, total.y);
-        total.z = fmaf(w, x[i].z, total.z), total.w = fmaf(w, x[i].w, total.w);
+        int const s = first + i * step;
+        float const w = s >= begin && s < end ? weights[s] : 0.0f;
+        if (w == 0) continue;  // not among them, or nothing seen
+        float4& sum = sums[i % Own];
+        sum.x = fmaf(w, x[i].x, sum.x), sum.y = fmaf(w, x[i].y, sum.y);
+        sum.z = fmaf(w, x[i].z, sum.z), sum.w = fmaf(w, x[i].w, sum.w);
       }
     }
-    return total;
+    weigh();
   }
 
  private:
@@ -90,58 +102,101 @@ struct merge_row {
 
 }  // namespace detail
 
-/// Merges the lines of query rows and query heads, one a block: groups' first, rotated back, then
-/// the exact ones.
-/// shape    grid: sequences x most_rows x query heads
-template <class P>
+/// Merges the lines of query rows and query heads: groups' first, rotated back, then the exact
+/// ones.
+/// shape    RowWarps: that share a row, 4 or 1; grid: sequences x most_rows x query heads, 4 /
+///          RowWarps of them a block
+template <class P, int RowWarps>
 __global__ void __launch_bounds__(merge_threads)
     merge_kernel(attend_args<P> args, split_plan plan, int most_rows) {
   using row_type = detail::merge_row<P>;
+  constexpr int D = P::head_dim, own_strands = row_type::strands / RowWarps;
+  constexpr int block_rows = merge_warps / RowWarps;
   static_assert(row_type::strands == merge_warps);
   __shared__ float weights[merge_warps][round_up(row_type::most_splits, 32)];
-  __shared__ __align__(16) float groups[merge_warps][P::head_dim];
-  __shared__ __align__(16) float exact[merge_warps][P::head_dim];
+  __shared__ __align__(16) float groups[merge_warps][D];
+  __shared__ __align__(16) float exact[merge_warps][D];
+  arch::let_next_kernel_start();
   int const thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
-  int const work = static_cast<int>(blockIdx.x);
+  int const own_row = warp / RowWarps, strand = warp % RowWarps;
+  int const work = static_cast<int>(blockIdx.x) * block_rows + own_row;
   int const head = work % args.num_q_heads, row = work / args.num_q_heads % most_rows;
   int const sequence = work / (args.num_q_heads * most_rows);
-  int const first = args.batch.row_begin[sequence];
-  int const rows = args.batch.row_begin[sequence + 1] - first;
-  if (row >= rows || !split_rule<P>::few(rows, args.q_per_kv())) return;
+  bool used = sequence < args.batch.count;
+  int const first = used ? args.batch.row_begin[sequence] : 0;
+  int const rows = used ? args.batch.row_begin[sequence + 1] - first : 0;
+  used = row < rows && split_rule<P>::few(rows, args.q_per_kv());
   arch::wait_for_kernel_ahead();
-  int const begin = plan.line_begin[sequence];
-  int const splits = (plan.line_begin[sequence + 1] - begin) / rows;
-  int const group_splits = splits - split_rule<P>::exact_splits;
-  row_type const lines{plan, std::int64_t{begin + row} * plan.num_q_heads + head,
-                       std::int64_t{rows} * plan.num_q_heads, splits, weights[warp]};
-  float2 const state = lines.weigh(lane);
+  if (blockIdx.x == 0 && thread == 0) *plan.ticket = 0;
+  float2 state{};
+  if (used) {
+    int const begin = plan.line_begin[sequence];
+    int const splits = (plan.line_begin[sequence + 1] - begin) / rows;
+    int const group_splits = splits - split_rule<P>::exact_splits;
+    row_type const lines{plan, std::int64_t{begin + row} * plan.num_q_heads + head,
+                         std::int64_t{rows} * plan.num_q_heads, splits, weights[warp]};
+    bool weighed = false;
+    auto const weigh = [&] {
+      if (!weighed) state = lines.weigh(lane), weighed = true;
+    };
 #pragma unroll 1
-  for (int quad = lane; quad < row_type::quads; quad += 32) {
-    *reinterpret_cast<float4*>(groups[warp] + 4 * quad) = lines.add(0, group_splits, warp, quad);
-    *reinterpret_cast<float4*>(exact[warp] + 4 * quad) =
-        lines.add(group_splits, splits, warp, quad);
-  }
-  __syncthreads();
-  auto const joined = [&](float const(&strands)[merge_warps][P::head_dim], int c) {
-    return (strands[0][c] + strands[1][c]) + (strands[2][c] + strands[3][c]);
-  };
-  if constexpr (!P::value_rotation::identity) {
-    for (int c = thread; c < P::head_dim; c += merge_threads) {
-      groups[0][c] = joined(groups, c);
+    for (int i = 0; i < 2 * row_type::lane_quads; ++i) {
+      int const quad = min(i / 2 * 32 + lane, row_type::quads - 1);
+      bool const of_groups = i % 2 == 0;
+      float4 sums[own_strands] = {};
+      lines.add(sums, of_groups ? 0 : group_splits, of_groups ? group_splits : splits, strand, quad,
+                weigh);
+      *reinterpret_cast<float4*>((of_groups ? groups : exact)[warp] + 4 * quad) = detail::sum(sums);
     }
-    __syncthreads();
-    rotate_rows<typename P::value_rotation, P::head_dim>(groups[0], 1, P::head_dim);
   }
+  // What warps have summed of a row, its strands in their order.
+  auto const joined = [&](float const(&sums)[merge_warps][D], int r, int c) {
+    if constexpr (RowWarps == 1) return sums[r][c];
+    return (sums[0][c] + sums[1][c]) + (sums[2][c] + sums[3][c]);
+  };
+  constexpr bool together = RowWarps > 1 || !P::value_rotation::identity;
+  if constexpr (together) {
+    __syncthreads();
+  } else {
+    __syncwarp();
+  }
+  if constexpr (!P::value_rotation::identity) {
+    if constexpr (RowWarps > 1) {
+      for (int c = thread; c < D; c += merge_threads) groups[0][c] = joined(groups, 0, c);
+      __syncthreads();
+    }
+    rotate_rows<typename P::value_rotation, D>(groups[0], block_rows, D);
+  }
+  if (!used) return;
   bool const seen = state.y != 0;
   float const norm = seen ? 1.0f / state.y : 0.0f;
-  for (int c = thread; c < P::head_dim; c += merge_threads) {
-    float const of_groups = P::value_rotation::identity ? joined(groups, c) : groups[0][c];
-    args.out.store(first + row, head, c, seen ? (of_groups + joined(exact, c)) * norm : 0.0f);
+  for (int c = strand * 32 + lane; c < D; c += 32 * RowWarps) {
+    float const of_groups =
+        P::value_rotation::identity ? joined(groups, own_row, c) : groups[own_row][c];
+    args.out.store(first + row, head, c,
+                   seen ? (of_groups + joined(exact, own_row, c)) * norm : 0.0f);
   }
-  if (args.options.lse != nullptr && thread == 0) {
+  if (args.options.lse != nullptr && strand == 0 && lane == 0) {
     constexpr float ln_2 = 0.6931471805599453f;
     args.options.lse[std::int64_t{first + row} * args.num_q_heads + head] =
         seen ? state.x * ln_2 + logf(state.y) : -infinity();
+  }
+}
+
+/// Merges what group_kernel or split_kernel have left. Capturable.
+/// shape    most_rows, most_groups: of a sequence with few rows
+template <class P>
+void launch_merge(attend_args<P> const& args, split_plan const& plan, int most_rows,
+                  int most_groups, bool overlaps, cuda_stream s) {
+  std::int64_t const rows = std::int64_t{args.batch.count} * most_rows * args.num_q_heads;
+  // Rows of few lines are a warp's work, which more warps would only repeat.
+  if (most_groups <= 16 * split_rule<P>::least_groups) {
+    launch("ott: merge_kernel", merge_kernel<P, 1>,
+           {(rows + merge_warps - 1) / merge_warps, merge_threads, 0, overlaps}, s, args, plan,
+           most_rows);
+  } else {
+    launch("ott: merge_kernel", merge_kernel<P, merge_warps>, {rows, merge_threads, 0, overlaps}, s,
+           args, plan, most_rows);
   }
 }
 

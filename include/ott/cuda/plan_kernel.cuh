@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include <ott/cuda/attend_args.hpp>
-#include <ott/cuda/prepare_kernel.cuh>
+#include <ott/cuda/rotate_kernel.cuh>
 #include <ott/cuda/split_plan.hpp>
 
 namespace ott {

@@ -19,27 +19,33 @@ struct query_tile {
   int kv_head;
 };
 
-/// The rows of one tile on their way from memory to a block's record, in registers.
-template <class P, class Record, int Threads>
+/// The rows of one tile on their way from memory to a block's record, in registers: as groups want
+/// them, or as exact rows do.
+/// shape    an eight is eight channels of a row, where the record wants them
+template <class P, class Groups, class Exact, int Threads>
 struct query_rows {
-  static constexpr int each = ceil_div(Record::eights, Threads);
-  static constexpr bool early = each == 1;  // few enough to hold while a split is worked on
+  static constexpr int eights = Groups::eights > Exact::eights ? Groups::eights : Exact::eights;
+  static constexpr int each = ceil_div(eights, Threads);
 
   float x[each][8];
 
   __device__ __forceinline__ void load(attend_args<P> const& args, split_plan const& plan,
-                                       query_tile const& from, int thread) {
+                                       query_tile const& from, bool exact, int thread) {
     int const per_kv = args.q_per_kv(), last = from.rows * per_kv;
+    bool const raw = exact || !Groups::prepared;
     OTT_UNROLL
     for (int k = 0; k < each; ++k) {
       int const eight = k * Threads + thread;
-      int const row = from.tile * Record::rows + Record::row(eight);
-      int const channel = Record::channel(eight);
+      int const row = from.tile * Groups::rows + (exact ? Exact::row(eight) : Groups::row(eight));
+      int const channel = exact ? Exact::channel(eight) : Groups::channel(eight);
       OTT_UNROLL
       for (int c = 0; c < 8; ++c) x[k][c] = 0;
-      if (eight >= Record::eights || row >= last || channel >= P::head_dim) continue;
+      if (eight >= (exact ? Exact::eights : Groups::eights) || row >= last ||
+          channel >= P::head_dim) {
+        continue;
+      }
       int const q_row = from.first + row / per_kv, q_head = from.kv_head * per_kv + row % per_kv;
-      if constexpr (P::key_rotation::identity || !Record::prepared) {
+      if (P::key_rotation::identity || raw) {
         std::int64_t const i = q_row * args.q.token_stride + q_head * args.q.head_stride + channel;
         if (args.q.kind == scalar_kind::single) {
           read(x[k], static_cast<float const*>(args.q.data) + i);
@@ -50,12 +56,12 @@ struct query_rows {
         std::int64_t const line = std::int64_t{q_row} * plan.num_q_heads + q_head;
         read(x[k], plan.rotated + line * P::head_dim + channel);
       }
-      if constexpr (!Record::prepared) continue;
-      float const scale = args.options.scale * 1.4426950408889634f;
+      float const scale = raw ? 1.0f : args.options.scale * 1.4426950408889634f;
       OTT_UNROLL
       for (int c = 0; c < 8; ++c) x[k][c] *= scale;
     }
   }
+  template <class Record>
   __device__ __forceinline__ void store(Record& to, int thread) const {
     OTT_UNROLL
     for (int k = 0; k < each; ++k) {
@@ -82,27 +88,28 @@ struct query_rows {
 };
 
 /// Positions of a tile's rows: which tokens they see.
-/// shape    Rows: of a tile; Scores: whose lanes hold rows own_row(lane, 0 .. own_rows - 1)
-template <int Rows, class Scores>
+/// shape    Rows: of a tile; Scores..: whose lanes hold rows own_row(lane, 0 .. own_rows - 1)
+template <int Rows, int OwnRows>
 struct seen_positions {
   int lowest;   // of all rows
   int horizon;  // positions up to here are out of some row's window
-  int own[Scores::own_rows];
+  int own[OwnRows];
 
-  template <class P>
+  template <class Scores, class P>
   __device__ __forceinline__ void find(attend_args<P> const& args, query_tile const& tile,
                                        int lane) {
     int const last = tile.rows * args.q_per_kv() - 1;
     lowest = 0x7fffffff;
     int highest = -1;
+    int const different = tile.rows == 1 ? 1 : Rows;  // one query row: one position
 #pragma unroll 1
-    for (int row = 0; row < Rows; ++row) {
+    for (int row = 0; row < different; ++row) {
       int const pos =
           args.position(tile.first, tile.rows, min(tile.tile * Rows + row, last), tile.length);
       lowest = min(lowest, pos), highest = max(highest, pos);
       OTT_UNROLL
       for (int i = 0; i < Scores::own_rows; ++i) {
-        if (row == Scores::own_row(lane, i)) own[i] = pos;
+        if (row == Scores::own_row(lane, i) || different == 1) own[i] = pos;
       }
     }
     OTT_UNROLL

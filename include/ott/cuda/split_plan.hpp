@@ -18,10 +18,10 @@ template <class P>
 struct split_rule {
   static constexpr int most_rows = 32;  // query rows times query heads a KV head; more is "many"
   static constexpr int least_groups = exact_keys<P> && exact_values<P> ? 2 : 16;  // of a split
-  static constexpr int most_splits = 128;  // of one query row
-  static constexpr int exact_tokens = 128;
+  static constexpr int most_splits = 128;   // of one query row
+  static constexpr int exact_tokens = 256;  // of a split, in tiles of 16
   static constexpr int exact_splits =
-      ceil_div(window_capacity<P> + traced_capacity<P>, exact_tokens);
+      ceil_div(round_up(window_capacity<P>, 16) + round_up(traced_capacity<P>, 16), exact_tokens);
 
   OTT_HD static constexpr bool few(int rows, int q_per_kv) {
     return rows == 1 || (rows > 1 && rows * q_per_kv <= most_rows);
@@ -52,7 +52,7 @@ struct split_plan {
   std::int32_t* line_begin;
   std::int32_t* work_begin;
   std::int32_t* run;
-  std::int32_t* next_piece;  // of those dealt out one by one
+  std::int32_t* ticket;  // of the next split to be dealt out; zero before and after every call
   float* rotated;  // [rows][q_heads][D]: queries as groups want them; null where P does not rotate
                    // keys
   float* out;      // [line][D]
@@ -112,6 +112,7 @@ template <class P>
 struct split_workspace {
   static constexpr std::size_t line_bytes = (P::head_dim + 2) * sizeof(float);
 
+  // The ticket comes first: workspace_cleared_bytes.
   static constexpr std::size_t ints(std::size_t rows) {
     return round_up((3 * (rows + 1) + 1) * sizeof(std::int32_t), std::size_t{128});
   }
@@ -132,10 +133,10 @@ struct split_workspace {
     auto* const numbers = reinterpret_cast<std::int32_t*>(base);
     auto* const floats = reinterpret_cast<float*>(base + ints(num_rows));
     float* const out = reinterpret_cast<float*>(base + head_bytes);
-    return {numbers,
-            numbers + (num_rows + 1),
-            numbers + 2 * (num_rows + 1),
-            numbers + 3 * (num_rows + 1),
+    return {numbers + 1,
+            numbers + 1 + (num_rows + 1),
+            numbers + 1 + 2 * (num_rows + 1),
+            numbers,
             P::key_rotation::identity ? nullptr : floats,
             out,
             out + capacity * heads * P::head_dim,

@@ -6,12 +6,14 @@
 namespace ott::arch {
 
 /// Starts a copy of 16 bytes past L1 where `wanted`; no branch. requires addresses multiples of 16
+/// shape    To, From: bytes past the addresses, which cost nothing (From: -2048 to 2047)
+template <int To = 0, int From = 0>
 __device__ __forceinline__ void copy_async_16(bool wanted, void* shared, void const* global) {
   auto const to = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared));
   asm volatile(
       "{.reg .pred p;\n setp.ne.s32 p, %2, 0;\n"
-      " @p cp.async.cg.shared.global [%0], [%1], 16;}" ::"r"(to),
-      "l"(global), "r"(static_cast<int>(wanted))
+      " @p cp.async.cg.shared.global [%0 + %3], [%1 + %4], 16;}" ::"r"(to),
+      "l"(global), "r"(static_cast<int>(wanted)), "n"(To), "n"(From)
       : "memory");
 }
 
@@ -23,6 +25,13 @@ __device__ __forceinline__ void copy_async_16_or_zero(bool wanted, void* shared,
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global),
                "r"(wanted ? 16 : 0)
                : "memory");
+}
+
+/// An address as one value, which the compiler does not take apart again.
+template <class T>
+__device__ __forceinline__ T* fixed(T* address) {
+  asm volatile("" : "+l"(address));
+  return address;
 }
 
 /// Closes the batch of copies this thread has started; an empty batch counts too.

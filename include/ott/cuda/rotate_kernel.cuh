@@ -9,7 +9,7 @@
 
 namespace ott {
 
-inline constexpr int prepare_threads = 256;
+inline constexpr int rotate_threads = 256;
 
 namespace detail {
 
@@ -44,20 +44,15 @@ __device__ void rotate_queries(attend_args<P> const& args, split_plan const& pla
 
 }  // namespace detail
 
-/// What the group kernel wants to find: plan.next_piece at zero and, where the policy rotates keys,
-/// rotated queries.
-/// shape    grid: 1 + (P rotates keys ? sequences x KV heads : 0)
+/// Rotates the queries of sequences with few rows into plan.rotated.
+/// shape    grid: sequences x KV heads
 template <class P>
-__global__ void __launch_bounds__(prepare_threads)
-    prepare_kernel(attend_args<P> args, split_plan plan) {
+__global__ void __launch_bounds__(rotate_threads)
+    rotate_kernel(attend_args<P> args, split_plan plan) {
   arch::let_next_kernel_start();
-  if (blockIdx.x == 0) {
-    if (threadIdx.x == 0) *plan.next_piece = 0;
-  } else if constexpr (!P::key_rotation::identity) {
-    int const work = static_cast<int>(blockIdx.x) - 1;
-    detail::rotate_queries(args, plan, work / args.layer.num_kv_heads,
-                           work % args.layer.num_kv_heads);
-  }
+  int const work = static_cast<int>(blockIdx.x);
+  detail::rotate_queries(args, plan, work / args.layer.num_kv_heads,
+                         work % args.layer.num_kv_heads);
 }
 
 }  // namespace ott

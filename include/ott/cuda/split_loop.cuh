@@ -1,0 +1,246 @@
+#pragma once
+
+#include <cstdint>
+
+#include <ott/core/macros.hpp>
+#include <ott/cuda/arch/async_copy.cuh>
+#include <ott/cuda/arch/grid_order.cuh>
+#include <ott/cuda/attend_args.hpp>
+#include <ott/cuda/exact_steps.cuh>
+#include <ott/cuda/group_shared.cuh>
+#include <ott/cuda/group_steps.cuh>
+#include <ott/cuda/group_work.cuh>
+#include <ott/cuda/query_rows.cuh>
+#include <ott/cuda/split_plan.hpp>
+
+namespace ott {
+
+/// One step of groups on its way to a warp: its block, null for none, and its number among the
+/// sequence's steps.
+struct group_step {
+  std::uint8_t const* block;
+  int step;
+};
+
+/// Starts the copies of groups' steps.
+template <class Steps>
+struct group_copier {
+  int lane;
+
+  __device__ __forceinline__ void keys(group_step const& s, std::uint8_t* to) const {
+    Steps::copy_keys(to, s.block, s.step, lane);
+  }
+  __device__ __forceinline__ void values(group_step const& s, std::uint8_t* to) const {
+    Steps::copy_values(to, s.block, s.step, lane);
+  }
+};
+
+/// The exact rows of a split, sixteen a step, and the copies of them.
+template <class P>
+struct exact_copier {
+  head_state<P> const& state;
+  int traced;
+  int window_begin;  // position
+  int window_size;
+  int last;  // step: one past
+  int lane;
+
+  __device__ __forceinline__ exact_rows<P> rows(int step) const {
+    return {state, step, traced, window_begin, window_size};
+  }
+  __device__ __forceinline__ void keys(int step, std::uint8_t* to) const {
+    exact_rows<P> const at = rows(step);
+    if (step < last) at.copy(to, at.keys, lane);
+  }
+  __device__ __forceinline__ void values(int step, std::uint8_t* to) const {
+    exact_rows<P> const at = rows(step);
+    if (step < last) at.copy(to, at.values, lane);
+  }
+};
+
+/// A block takes splits one after another, the first by its own number and the others as they are
+/// dealt out. Its warps share a split's steps (warp w: steps w, w + warps, ..), each with its own
+/// ring of halves, and merge in their order when the split ends.
+///
+/// Every split leaves a line of split_plan.hpp: for each row out [D], not divided, groups' in the
+/// rotated space, and state {maximum in units of log2, -infinity where the split shows the row no
+/// token; sum}.
+template <class P, int Sets, class Shared>
+struct split_loop {
+  using shape = typename Shared::work;
+  using split_type = listed_split<shape>;
+  using ring_type = typename Shared::ring;
+  using groups = group_steps<P, Sets>;
+  using exact = exact_steps<P, Sets>;
+  static constexpr int warps = shape::warps;
+  using rows_type = query_rows<P, typename groups::query, typename exact::query, 32 * warps>;
+
+  attend_args<P> const& args;
+  split_plan const& plan;
+  Shared& shared;
+  group_list<shape> const& list;
+  int lane;
+  int warp;
+
+  /// Takes splits while there are any. requires every thread calls
+  __device__ __forceinline__ void run() const {
+    int const thread = static_cast<int>(threadIdx.x), own = static_cast<int>(blockIdx.x);
+    if (own >= list.splits()) return;
+    if (thread == 0) shared.known.prepare();
+    if (warp == 0) list.find(own, args.layer, lane, shared.splits[0]);
+    __syncthreads();
+    ring_type ring(shared.rings + warp * ring_type::bytes);
+    rows_type rows;
+    begin(shared.splits[0], ring);
+    if constexpr (!P::key_rotation::identity) arch::wait_for_kernel_ahead();
+    rows.load(args, plan, queries(shared.splits[0]), shared.splits[0].exact(), thread);
+    int line = -1;  // of the split before
+#pragma unroll 1
+    for (int n = 0;; ++n) {
+      split_type const& split = shared.splits[n % 2];
+      if (line >= 0) shared.exchange.leave(plan, line, thread);
+      if (split.sequence < 0) break;
+      line = split.line;
+      if (split.exact()) {
+        rows.store(shared.exact_query(), thread);
+      } else {
+        rows.store(shared.group_query(), thread);
+      }
+      __syncthreads();
+      shared.exchange.place(args, queries(split), thread);
+      // A warp that is done begins with the next split, and then waits for the others.
+      auto const follow = [&](int ticket) {
+        split_type& next = shared.splits[(n + 1) % 2];
+        if (warp == 0) {
+          list.find(__shfl_sync(detail::all_lanes, ticket, 0), args.layer, lane, next);
+          __syncwarp();
+          if (lane == 0) shared.known.raise();
+        }
+        shared.known.wait(n);
+        if (next.sequence < 0) return;
+        ring = ring_type(shared.rings + warp * ring_type::bytes);
+        begin(next, ring);
+        rows.load(args, plan, queries(next), next.exact(), thread);
+      };
+      if (split.exact()) {
+        attend_to_rows(split, ring, follow);
+      } else {
+        attend_to_groups(split, ring, follow);
+      }
+      __syncthreads();
+    }
+  }
+
+ private:
+  __device__ __forceinline__ query_tile queries(split_type const& split) const {
+    listed_sequence const& s = list[split.sequence];
+    return {s.first, list.rows(split.sequence), s.length, split.tile, split.kv_head};
+  }
+  __device__ __forceinline__ group_copier<groups> group_copies() const { return {lane}; }
+  __device__ __forceinline__ exact_copier<P> exact_copies(split_type const& split) const {
+    listed_sequence const& s = list[split.sequence];
+    int const begin = list.window_begin(split.sequence, P::group);
+    return {*args.layer.sequence(s.slot, split.kv_head).state,
+            split.traced,
+            begin,
+            s.length - begin,
+            split.last,
+            lane};
+  }
+  __device__ __forceinline__ std::uint8_t const* block_of(split_type const& split, int page) const {
+    std::int64_t const at = std::int64_t{page} * args.layer.num_kv_heads + split.kv_head;
+    return reinterpret_cast<std::uint8_t const*>(args.layer.blocks + at);
+  }
+  __device__ __forceinline__ group_step first_step(split_type const& split) const {
+    int const step = split.step + warp;
+    return {step < split.last ? block_of(split, split.page[warp]) : nullptr, step};
+  }
+  /// Starts the first copies of a split.
+  __device__ __forceinline__ void begin(split_type const& split, ring_type& ring) const {
+    if (split.exact()) {
+      ring.begin(exact_copies(split), split.step + warp);
+    } else {
+      ring.begin(group_copies(), first_step(split));
+    }
+  }
+  __device__ __forceinline__ float cap() const {
+    return args.options.soft_cap * 1.4426950408889634f;
+  }
+  /// The number of the block's next split. Every block has one of its own first.
+  __device__ __forceinline__ int take_ticket() const {
+    int const blocks = static_cast<int>(gridDim.x);
+    return list.splits() > blocks ? blocks + atomicAdd(plan.ticket, 1) : blocks;
+  }
+
+  /// requires the ring has begun with the split; `follow` is called once, when the warp has read all
+  /// its steps, with thread 0's next ticket
+  template <class Follow>
+  __device__ __forceinline__ void attend_to_groups(split_type const& split, ring_type& ring,
+                                                   Follow const& follow) const {
+    using scores_type = typename groups::scores;
+    auto const copies = group_copies();
+    std::int32_t const* const pages = args.layer.page_table + split.pages;
+    int const last = split.last;
+    auto const page_of = [&](int step) {
+      return step < last ? pages[step / shape::group_steps] : -1;
+    };
+    group_step now = first_step(split);
+    int page = page_of(now.step + warps), ticket = 0;
+    seen_positions<shape::tile_rows, scores_type::own_rows> seen;
+    seen.template find<scores_type>(args, queries(split), lane);
+    typename groups::sums sums;
+    bool const leads = threadIdx.x == 0;
+    if (leads && now.step + warps >= last) ticket = take_ticket();
+#pragma unroll 1
+    while (now.step < last) {
+      group_step const next{page < 0 ? nullptr : block_of(split, page), now.step + warps};
+      page = page_of(next.step + warps);
+      // Asked for as late as the answer still comes in time.
+      if (leads && next.step < last && next.step + warps >= last) ticket = take_ticket();
+      scores_type scores =
+          groups::score(ring.take_keys(copies, now, next), shared.group_query(), lane, args);
+      int const begin = now.step * groups::tokens;
+      bool const whole = seen.whole(begin, groups::tokens);
+      if (__builtin_expect(!whole || cap() > 0, 0)) {
+        if (cap() > 0) scores.soften(cap());
+        scores.hide(lane, [&](int i, int token) {
+          return !sees(args.options, seen.own[i], begin + token);
+        });
+      }
+      sums.add(scores, ring.take_values(copies, now, next), lane);
+      now = next;
+    }
+    follow(ticket);
+    sums.finish();
+    shared.exchange.put(sums, warp, lane);
+  }
+  /// The same of exact rows.
+  template <class Follow>
+  __device__ __forceinline__ void attend_to_rows(split_type const& split, ring_type& ring,
+                                                 Follow const& follow) const {
+    using scores_type = typename exact::scores;
+    auto const copies = exact_copies(split);
+    int const ticket = threadIdx.x == 0 ? take_ticket() : 0;
+    seen_positions<shape::tile_rows, scores_type::own_rows> seen;
+    seen.template find<scores_type>(args, queries(split), lane);
+    bool const all = seen.whole(0, list[split.sequence].length);
+    typename exact::sums sums;
+#pragma unroll 1
+    for (int step = split.step + warp; step < copies.last; step += warps) {
+      scores_type scores = exact::score(ring.take_keys(copies, step, step + warps),
+                                        shared.exact_query(), lane, args);
+      if (cap() > 0) scores.soften(cap());
+      exact_rows<P> const rows = copies.rows(step);
+      scores.hide(lane, [&](int i, int row) {
+        if (all) return row >= rows.used;
+        return !sees(args.options, seen.own[i], rows.position_of(row, copies.state));
+      });
+      sums.add(scores, ring.take_values(copies, step, step + warps), lane);
+    }
+    follow(ticket);
+    sums.finish();
+    shared.exchange.put(sums, warp, lane);
+  }
+};
+
+}  // namespace ott
