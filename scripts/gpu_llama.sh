@@ -10,6 +10,7 @@
 #   scripts/gpu_llama.sh run bench [SHAPE:CONTEXT...]    there: decode rows of random weights
 #   scripts/gpu_llama.sh run score [POLICY...]           there: losses of the real model
 #   scripts/gpu_llama.sh run compare ["BACKEND ..."]     there: logits against transformers
+#   scripts/gpu_llama.sh run generate [QUESTION]         there: the real model's answer, 2-bit cache
 #
 # Reports come as $OUT/llama_{bench,score}.json, everything said as $OUT/llama_*.txt. Of note:
 # OTT_LLAMA_POLICIES (bench: "dense ott-2 rotated-2"), OTT_LLAMA_BATCHES, OTT_LLAMA_SECONDS (of one
@@ -172,11 +173,20 @@ compare() {
   return $status
 }
 
+generate() {
+  local question=${1:-What is the capital of France?} weights
+  weights=$(model) || return 1
+  echo "$question"
+  python3 -B scripts/tokens.py chat "$weights" "$question" |
+    llama generate "$weights" --policy rotated-2 --backend cuda |
+    python3 -B scripts/tokens.py decode "$weights"
+}
+
 run() {
   local what=${1:-bench}
   shift || true
   case $what in
-    bench | score | compare) ;;
+    bench | score | compare | generate) ;;
     *) usage ;;
   esac
   local blas
@@ -195,7 +205,7 @@ run() {
 }
 
 usage() {
-  sed -n '2,18s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,19s/^# \{0,1\}//p' "$0" >&2
   exit 2
 }
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Tests of the scripts that turn results into tables: accuracy, plot_bench, bench_asked, compare,
 resources."""
+import contextlib
+import io
 import json
 import pathlib
 import sys
@@ -147,8 +149,10 @@ class Accuracy(unittest.TestCase):
     def test_decoding_may_not_lose_more(self):
         chunks = self.scores(text_x=scored(3.0, 2.1))
         for loss, code in ((2.105, 0), (2.095, 0), (2.111, 1)):
-            self.assertEqual(accuracy.decoded(chunks, self.scores(
-                **{"text_x+decode": scored(3.0, loss)})), code)
+            decoded = self.scores(**{"text_x+decode": scored(3.0, loss)})
+            with contextlib.redirect_stdout(io.StringIO()) as said:
+                self.assertEqual(accuracy.decoded(chunks, decoded), code)
+            self.assertIn(f"| x | text | {loss:.4f} | 2.1000 |", said.getvalue())
 
 
 class Resources(unittest.TestCase):

@@ -26,7 +26,8 @@ def python(script, *arguments):
 
 
 def llama(*arguments):
-    done = subprocess.run([sys.argv[1], *map(str, arguments)], capture_output=True, text=True)
+    done = subprocess.run([sys.argv[1], *map(str, arguments), "--backend", "host"],
+                          capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"llama: {done.stderr}")
     return done.stdout
