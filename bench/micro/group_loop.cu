@@ -83,7 +83,7 @@ struct setup {
     args.options = j.options;
     args.options.scale = 0.69314718f;  // random_query speaks in units of log2
     if (!j.q_pos.empty()) args.options.q_pos = own(j.q_pos);
-    args.num_q_heads = q_heads, args.per_kv = j.per_kv;
+    args.num_q_heads = q_heads, args.per_kv = j.per_kv, args.per_kv_inverse = 1.0f / j.per_kv;
     std::vector<float> raw = q;  // as an engine has it: the kernel works on rotated ones
     for (std::size_t i = 0; i < raw.size(); i += P::head_dim) {
       P::key_rotation::template apply<P::head_dim>(&raw[i]);  // its own inverse

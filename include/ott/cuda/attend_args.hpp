@@ -57,14 +57,20 @@ struct attend_args {
   any_view out;
   attend_options options;  // scale is not 0
   int num_q_heads;
-  int per_kv;  // query heads a KV head: a division that kernels need not repeat
+  int per_kv;            // query heads a KV head
+  float per_kv_inverse;  // divisions that kernels need not repeat
 
   OTT_HD int q_per_kv() const { return per_kv; }
+  /// row / q_per_kv, by a product: halves keep it away from where rounding would matter.
+  /// requires 0 <= row < 2^20
+  OTT_HD int query_row(int row) const {
+    return static_cast<int>((static_cast<float>(row) + 0.5f) * per_kv_inverse);
+  }
 
   /// Position of row `row` of a tile (query row and query head), when its sequence has `length`
   /// tokens.
   OTT_HD int position(int first, int rows, int row, int length) const {
-    int const pos = query_position(options, first, rows, row / q_per_kv(), length);
+    int const pos = query_position(options, first, rows, query_row(row), length);
     return pos < hidden_pos ? pos : hidden_pos - 1;
   }
 

@@ -48,13 +48,10 @@ attend_args<P> erased(attend_call<P, Q> const& call) {
   auto const view_of = [](auto const& v) {
     return any_view{const_cast<Q*>(v.data), kind_of<Q>(), v.token_stride, v.head_stride};
   };
-  attend_args<P> args{call.layer,
-                      call.batch,
-                      view_of(call.q),
-                      view_of(call.out),
-                      call.options,
-                      call.q.heads,
-                      call.q.heads / call.layer.num_kv_heads};
+  int const per_kv = call.q.heads / call.layer.num_kv_heads;
+  attend_args<P> args{
+      call.layer,   call.batch,   view_of(call.q), view_of(call.out),
+      call.options, call.q.heads, per_kv,          1.0f / static_cast<float>(per_kv)};
   if (args.options.scale == 0) args.options.scale = 1 / std::sqrt(static_cast<float>(P::head_dim));
   return args;
 }

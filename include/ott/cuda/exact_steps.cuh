@@ -44,13 +44,13 @@ struct exact_rows {
   /// Starts copies; rows without a token become zero, as 0 times what lies there may be NaN.
   __device__ __forceinline__ void copy(std::uint8_t* to, element const* from, int lane) const {
     constexpr int chunks = P::head_dim / 8;  // 16 bytes each; one more a row keeps banks apart
-#pragma unroll 1
-    for (int chunk = lane; chunk < tokens * chunks; chunk += 32) {
-      int const row = chunk / chunks,
-                place = first + row < capacity ? first + row : first + row - capacity;
+#pragma unroll 2
+    for (int i = 0; i < tokens * chunks; i += 32) {
+      int const chunk = i + lane, row = chunk / chunks, at = first + row;
       bool const wanted = row < used;
-      element const* const source = from + (wanted ? place * P::head_dim + chunk % chunks * 8 : 0);
-      arch::copy_async_16_or_zero(wanted, to + (chunk + row) * 16, source);
+      int const place = wanted ? (at < capacity ? at : at - capacity) : 0;
+      arch::copy_async_16_or_zero(wanted, to + (chunk + row) * 16,
+                                  from + (place * P::head_dim + chunk % chunks * 8));
     }
   }
   /// Position of a row's token; beyond all queries where the row holds none.

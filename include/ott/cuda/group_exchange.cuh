@@ -25,9 +25,10 @@ struct alignas(128) group_exchange {
                                         int thread) {
     if (thread >= rows) return;
     int const per_kv = args.q_per_kv(), row = tile.tile * rows + thread;
+    int const q_row = args.query_row(row);
     bool const used = row < tile.rows * per_kv;
     offset[thread] =
-        used ? row / per_kv * args.num_q_heads + tile.kv_head * per_kv + row % per_kv : -1;
+        used ? q_row * args.num_q_heads + tile.kv_head * per_kv + row - q_row * per_kv : -1;
   }
   /// Leaves what a warp has summed. requires finished sums
   template <class Sums>

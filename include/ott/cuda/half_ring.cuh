@@ -7,10 +7,10 @@
 
 namespace ott {
 
-/// A warp's own ring of halves (keys, values, keys, values, ..) in shared memory, of which
-/// Stages - 1 are under way while one is read. A copier starts the copies of a place's halves, or
-/// none where there is none: copy.keys(place, to), copy.values(place, to).
-/// requires `begin`, then take_keys and take_values by turns; all lanes call
+/// A warp's own ring of halves (keys, values, keys, values, ..) in shared memory: `Stages` halves
+/// are under way or read. A copier starts the copies of a place's halves, or none where there is
+/// none: copy.keys(place, to), copy.values(place, to).
+/// requires `begin`, then for every step keys, drop_keys, values, drop_values; all lanes call
 template <int Stages, int StageBytes>
 struct half_ring {
   static_assert(Stages == 2 || Stages == 3);
@@ -23,54 +23,49 @@ struct half_ring {
 
   __device__ __forceinline__ explicit half_ring(std::uint8_t* memory) : stages(memory) {}
 
-  /// Starts what can be started of the first step.
+  /// Starts the first step's copies.
   template <class Copier, class Place>
   __device__ __forceinline__ void begin(Copier const& copy, Place const& first) {
-    copy.keys(first, next_stage());
-    arch::commit_copies();
-    if constexpr (Stages == 3) {
-      copy.values(first, next_stage());
-      arch::commit_copies();
-    }
+    fetch([&](std::uint8_t* to) { copy.keys(first, to); });
+    fetch([&](std::uint8_t* to) { copy.values(first, to); });
   }
-  /// The keys of step `now`; `next` is the one after it.
+  /// The keys of a step; `next` is the one after it.
   template <class Copier, class Place>
-  __device__ __forceinline__ std::uint8_t const* take_keys(Copier const& copy, Place const& now,
-                                                           Place const& next) {
-    __syncwarp();  // every lane has read what the stage held
-    if constexpr (Stages == 3) {
-      copy.keys(next, next_stage());
-    } else {
-      copy.values(now, next_stage());
-    }
+  __device__ __forceinline__ std::uint8_t const* keys(Copier const& copy, Place const& next) {
+    if constexpr (Stages == 3) fetch([&](std::uint8_t* to) { copy.keys(next, to); });
     return take();
   }
-  /// The values of step `now`. requires its keys are no longer read
+  /// The keys are no longer read: others may come in their place.
   template <class Copier, class Place>
-  __device__ __forceinline__ std::uint8_t const* take_values(Copier const& copy, Place const&,
-                                                             Place const& next) {
-    __syncwarp();
-    if constexpr (Stages == 3) {
-      copy.values(next, next_stage());
-    } else {
-      copy.keys(next, next_stage());
-    }
-    return take();
+  __device__ __forceinline__ void drop_keys(Copier const& copy, Place const& next) {
+    fetch([&](std::uint8_t* to) {
+      if constexpr (Stages == 2) {
+        copy.keys(next, to);
+      } else {
+        copy.values(next, to);
+      }
+    });
+  }
+  __device__ __forceinline__ std::uint8_t const* values() { return take(); }
+  template <class Copier, class Place>
+  __device__ __forceinline__ void drop_values(Copier const& copy, Place const& next) {
+    if constexpr (Stages == 2) fetch([&](std::uint8_t* to) { copy.values(next, to); });
   }
 
  private:
-  __device__ __forceinline__ std::uint8_t* next_stage() {
-    std::uint8_t* const stage = stages + fill * StageBytes;
-    fill = fill + 1 == Stages ? 0 : fill + 1;
-    return stage;
-  }
   __device__ __forceinline__ std::uint8_t const* take() {
-    arch::commit_copies();
     arch::wait_copies<Stages - 1>();
     __syncwarp();
     std::uint8_t const* const stage = stages + drain * StageBytes;
     drain = drain + 1 == Stages ? 0 : drain + 1;
     return stage;
+  }
+  template <class Copy>
+  __device__ __forceinline__ void fetch(Copy const& copy) {
+    __syncwarp();  // every lane has read what the stage held
+    copy(stages + fill * StageBytes);
+    arch::commit_copies();
+    fill = fill + 1 == Stages ? 0 : fill + 1;
   }
 };
 

@@ -32,15 +32,19 @@ struct alignas(128) query_record {
   OTT_HD static constexpr int place(int c) { return c / 2 % 2 * 4 + c / 4 * 2 + c % 2; }
 
   /// Fills one eight. requires x: its prepared channels, 0 past the end
-  OTT_HD constexpr void write(int eight, float const (&x)[8]) {
+  OTT_HD void write(int eight, float const (&x)[8]) {
     int const lane = eight % 32, odd = lane / 4 % 2;
     param(&parts)[8] = split[eight / (32 * steps)][eight / 32 % steps][lane];
     float(&mine)[4] = exact[eight / (32 * steps)][eight / 32 % steps][lane];
+    struct alignas(16) pack {
+      param items[8];
+    } both;
     OTT_UNROLL
     for (int c = 0; c < 8; ++c) {
       param const rounded = from_float<param>(x[c]);
-      parts[place(c)] = odd ? from_float<param>(x[c] - to_float(rounded)) : rounded;
+      both.items[place(c)] = odd ? from_float<param>(x[c] - to_float(rounded)) : rounded;
     }
+    reinterpret_cast<pack&>(parts) = both;
     OTT_UNROLL
     for (int c = 0; c < 4; ++c) mine[c] = odd ? x[c + 4] : x[c];
   }

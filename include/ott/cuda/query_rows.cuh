@@ -27,62 +27,76 @@ struct query_rows {
   static constexpr int eights = Groups::eights > Exact::eights ? Groups::eights : Exact::eights;
   static constexpr int each = ceil_div(eights, Threads);
 
-  float x[each][8];
+  std::uint32_t bits[each][8];  // as they lie in memory; not looked at before `store`
 
   __device__ __forceinline__ void load(attend_args<P> const& args, split_plan const& plan,
                                        query_tile const& from, bool exact, int thread) {
     int const per_kv = args.q_per_kv(), last = from.rows * per_kv;
-    bool const raw = exact || !Groups::prepared;
     OTT_UNROLL
     for (int k = 0; k < each; ++k) {
       int const eight = k * Threads + thread;
       int const row = from.tile * Groups::rows + (exact ? Exact::row(eight) : Groups::row(eight));
       int const channel = exact ? Exact::channel(eight) : Groups::channel(eight);
       OTT_UNROLL
-      for (int c = 0; c < 8; ++c) x[k][c] = 0;
+      for (int c = 0; c < 8; ++c) bits[k][c] = 0;
       if (eight >= (exact ? Exact::eights : Groups::eights) || row >= last ||
           channel >= P::head_dim) {
         continue;
       }
-      int const q_row = from.first + row / per_kv, q_head = from.kv_head * per_kv + row % per_kv;
-      if (P::key_rotation::identity || raw) {
+      int const own = args.query_row(row), q_row = from.first + own;
+      int const q_head = from.kv_head * per_kv + row - own * per_kv;
+      if (is_raw(exact)) {
         std::int64_t const i = q_row * args.q.token_stride + q_head * args.q.head_stride + channel;
         if (args.q.kind == scalar_kind::single) {
-          read(x[k], static_cast<float const*>(args.q.data) + i);
+          read(bits[k], static_cast<float const*>(args.q.data) + i);
         } else {
-          read_narrow(x[k], static_cast<std::uint16_t const*>(args.q.data) + i, args.q.kind);
+          read(bits[k], static_cast<std::uint16_t const*>(args.q.data) + i);
         }
       } else {
         std::int64_t const line = std::int64_t{q_row} * plan.num_q_heads + q_head;
-        read(x[k], plan.rotated + line * P::head_dim + channel);
+        read(bits[k], plan.rotated + line * P::head_dim + channel);
       }
-      float const scale = raw ? 1.0f : args.options.scale * 1.4426950408889634f;
-      OTT_UNROLL
-      for (int c = 0; c < 8; ++c) x[k][c] *= scale;
     }
   }
+  /// requires `exact` as it was loaded
   template <class Record>
-  __device__ __forceinline__ void store(Record& to, int thread) const {
+  __device__ __forceinline__ void store(Record& to, attend_args<P> const& args, bool exact,
+                                        int thread) const {
+    scalar_kind const kind = is_raw(exact) ? args.q.kind : scalar_kind::single;
+    float const scale = Record::prepared ? args.options.scale * 1.4426950408889634f : 1.0f;
     OTT_UNROLL
     for (int k = 0; k < each; ++k) {
-      if (k * Threads + thread < Record::eights) to.write(k * Threads + thread, x[k]);
+      if (k * Threads + thread >= Record::eights) continue;
+      float x[8];
+      OTT_UNROLL
+      for (int c = 0; c < 8; ++c) {
+        auto const narrow = static_cast<std::uint16_t>(bits[k][c / 2] >> 16 * (c % 2));
+        x[c] = kind == scalar_kind::single ? __uint_as_float(bits[k][c])
+               : kind == scalar_kind::half ? to_float(half{narrow})
+                                           : to_float(bf16{narrow});
+        x[c] *= scale;
+      }
+      to.write(k * Threads + thread, x);
     }
   }
 
  private:
-  __device__ __forceinline__ static void read(float (&to)[8], float const* from) {
-    OTT_UNROLL
-    for (int c = 0; c < 8; ++c) to[c] = from[c];
+  __device__ __forceinline__ static bool is_raw(bool exact) {
+    return P::key_rotation::identity || !Groups::prepared || exact;
   }
-  __device__ __forceinline__ static void read_narrow(float (&to)[8], std::uint16_t const* from,
-                                                     scalar_kind kind) {
-    std::uint16_t raw[8];
+  __device__ __forceinline__ static void read(std::uint32_t (&to)[8], float const* from) {
     OTT_UNROLL
-    for (int c = 0; c < 8; ++c) raw[c] = from[c];
-    bool const is_half = kind == scalar_kind::half;
-    OTT_UNROLL
-    for (int c = 0; c < 8; ++c) {
-      to[c] = is_half ? to_float(half{raw[c]}) : to_float(bf16{raw[c]});
+    for (int c = 0; c < 8; ++c) to[c] = __float_as_uint(from[c]);
+  }
+  __device__ __forceinline__ static void read(std::uint32_t (&to)[8], std::uint16_t const* from) {
+    if (reinterpret_cast<std::uintptr_t>(from) % 16 == 0) {
+      uint4 const all = *reinterpret_cast<uint4 const*>(from);
+      to[0] = all.x, to[1] = all.y, to[2] = all.z, to[3] = all.w;
+    } else {
+      OTT_UNROLL
+      for (int c = 0; c < 8; ++c) {
+        to[c / 2] |= static_cast<std::uint32_t>(from[c]) << 16 * (c % 2);
+      }
     }
   }
 };

@@ -91,9 +91,9 @@ struct split_loop {
     __syncthreads();
     ring_type ring(shared.rings + warp * ring_type::bytes);
     rows_type rows;
-    begin(shared.splits[0], ring);
     if constexpr (!P::key_rotation::identity) arch::wait_for_kernel_ahead();
     rows.load(args, plan, queries(shared.splits[0]), shared.splits[0].exact(), thread);
+    begin(shared.splits[0], ring);
     int line = -1;  // of the split before
 #pragma unroll 1
     for (int n = 0;; ++n) {
@@ -102,9 +102,9 @@ struct split_loop {
       if (split.sequence < 0) break;
       line = split.line;
       if (split.exact()) {
-        rows.store(shared.exact_query(), thread);
+        rows.store(shared.exact_query(), args, true, thread);
       } else {
-        rows.store(shared.group_query(), thread);
+        rows.store(shared.group_query(), args, false, thread);
       }
       __syncthreads();
       shared.exchange.place(args, queries(split), thread);
@@ -119,8 +119,8 @@ struct split_loop {
         shared.known.wait(n);
         if (next.sequence < 0) return;
         ring = ring_type(shared.rings + warp * ring_type::bytes);
-        begin(next, ring);
         rows.load(args, plan, queries(next), next.exact(), thread);
+        begin(next, ring);
       };
       if (split.exact()) {
         attend_to_rows(split, ring, follow);
@@ -197,8 +197,8 @@ struct split_loop {
       page = page_of(next.step + warps);
       // Asked for as late as the answer still comes in time.
       if (leads && next.step < last && next.step + warps >= last) ticket = take_ticket();
-      scores_type scores =
-          groups::score(ring.take_keys(copies, now, next), shared.group_query(), lane, args);
+      scores_type scores = groups::score(ring.keys(copies, next), shared.group_query(), lane, args);
+      ring.drop_keys(copies, next);
       int const begin = now.step * groups::tokens;
       bool const whole = seen.whole(begin, groups::tokens);
       if (__builtin_expect(!whole || cap() > 0, 0)) {
@@ -207,7 +207,8 @@ struct split_loop {
           return !sees(args.options, seen.own[i], begin + token);
         });
       }
-      sums.add(scores, ring.take_values(copies, now, next), lane);
+      sums.add(scores, ring.values(), lane);
+      ring.drop_values(copies, next);
       now = next;
     }
     follow(ticket);
@@ -227,15 +228,17 @@ struct split_loop {
     typename exact::sums sums;
 #pragma unroll 1
     for (int step = split.step + warp; step < copies.last; step += warps) {
-      scores_type scores = exact::score(ring.take_keys(copies, step, step + warps),
-                                        shared.exact_query(), lane, args);
+      scores_type scores =
+          exact::score(ring.keys(copies, step + warps), shared.exact_query(), lane, args);
+      ring.drop_keys(copies, step + warps);
       if (cap() > 0) scores.soften(cap());
       exact_rows<P> const rows = copies.rows(step);
       scores.hide(lane, [&](int i, int row) {
         if (all) return row >= rows.used;
         return !sees(args.options, seen.own[i], rows.position_of(row, copies.state));
       });
-      sums.add(scores, ring.take_values(copies, step, step + warps), lane);
+      sums.add(scores, ring.values(), lane);
+      ring.drop_values(copies, step + warps);
     }
     follow(ticket);
     sums.finish();

@@ -34,7 +34,7 @@ TEST_CASE("any_view: reads and writes what its kind says") {
 TEST_CASE("attend_args: positions of a tile's rows") {
   ott::attend_args<small> args{};
   args.layer.num_kv_heads = 2;
-  args.num_q_heads = 6, args.per_kv = 3;
+  args.num_q_heads = 6, args.per_kv = 3, args.per_kv_inverse = 1.0f / 3;
   CHECK(args.q_per_kv() == 3);
   // Two query rows at the end of ten tokens; a tile counts query heads of one KV head first.
   CHECK(args.position(5, 2, 0, 10) == 8);

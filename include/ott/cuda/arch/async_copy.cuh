@@ -27,6 +27,11 @@ __device__ __forceinline__ void copy_async_16_or_zero(bool wanted, void* shared,
                : "memory");
 }
 
+/// Asks for a line of memory to be brought into L2.
+__device__ __forceinline__ void prefetch(void const* global) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(global));
+}
+
 /// An address as one value, which the compiler does not take apart again.
 template <class T>
 __device__ __forceinline__ T* fixed(T* address) {
