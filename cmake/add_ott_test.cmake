@@ -19,8 +19,13 @@ else()
   include(Catch)
 endif()
 
-# Catch2's implementation and our main, compiled once; nvcc need not see it.
-add_library(ott_test_main STATIC ${PROJECT_SOURCE_DIR}/tests/support/main.cpp)
+# Catch2's implementation and our main, compiled once; nvcc need not see it. It is not what sanitizers
+# are to look at, and with them it takes g++ a minute.
+set(main ${PROJECT_SOURCE_DIR}/tests/support/main.cpp)
+add_library(ott_test_main STATIC ${main})
+if(OTT_SANITIZE)
+  set_property(SOURCE ${main} PROPERTY COMPILE_OPTIONS -fno-sanitize=all)
+endif()
 target_compile_features(ott_test_main PUBLIC cxx_std_20)
 target_include_directories(ott_test_main PUBLIC ${PROJECT_SOURCE_DIR}/tests)
 target_link_libraries(ott_test_main PUBLIC Catch2::Catch2 $<BUILD_INTERFACE:ott_own>)

@@ -11,6 +11,14 @@ endif()
 # Only our own programs compile CUDA here; a project that embeds ott enables the language itself.
 if(PROJECT_IS_TOP_LEVEL)
   include(CheckLanguage)
+  if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+    # CMake looks into PATH only; bootstrap.sh's nvcc lies in the build folder.
+    find_program(OTT_NVCC nvcc PATHS /usr/local/cuda/bin
+                                     ${PROJECT_SOURCE_DIR}/build/cuda-toolkit/nvidia/cu13/bin)
+    if(OTT_NVCC)
+      set(CMAKE_CUDA_COMPILER ${OTT_NVCC})
+    endif()
+  endif()
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
     if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)

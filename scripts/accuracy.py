@@ -192,22 +192,40 @@ FAMILIES = [("kivi", "#edae49"), ("ott|sinks|largest", "#d1495b"), ("hadamard|no
 GOALS = {2.5: (2.20, 0.88, 0.78, 0.86), 3.0: (2.155, 0.96, 0.86, 0.935)}
 
 
+LABEL_HEIGHT = 9  # points
+
+
+def label(axis, labels):
+    """Names beside their points: (x, y, name), pushed apart where they would overlap."""
+    scale = 72 / axis.figure.dpi
+    for x in {x for x, _, _ in labels}:
+        side = -1 if x == min(x for x, _, _ in labels) else 1
+        lowest = -math.inf
+        for y, name in sorted((y, name) for at, y, name in labels if at == x):
+            height = axis.transData.transform((x, y))[1] * scale
+            lowest = max(height, lowest + LABEL_HEIGHT)
+            axis.annotate(name, (x, y), fontsize=6.5, va="center", textcoords="offset points",
+                          xytext=(16 * side, lowest - height),
+                          ha="right" if side < 0 else "left",
+                          arrowprops={"arrowstyle": "-", "linewidth": 0.3, "color": "#999999"})
+
+
 def plot(scores, path):
     plt = pyplot()
-    figure, axes = plt.subplots(2, 2, figsize=(13, 10), constrained_layout=True)
+    figure, axes = plt.subplots(2, 2, figsize=(15, 15), constrained_layout=True)
     for axis, file, at in zip(axes.ravel(), FILES, range(4)):
         value = scores.loss if file == "text" else scores.accuracy
+        labels = []
         for policy in scores.policies:
             y = value(policy, file)
-            if y is None or policy.startswith("dense") or policy.endswith("+decode"):
+            if y is None or re.match(r"dense|.*\+decode|.*\+balanced_", policy):
                 continue
             y = y - scores.loss("dense") if file == "text" else y
             colour = next((c for f, c in FAMILIES if re.match(f, policy)), "#777777")
             balanced = policy.endswith("+balanced")
             axis.plot(scores.bits(policy), y, "s" if balanced else "o", color=colour, markersize=6,
                       markerfacecolor=colour if not balanced else "white")
-            axis.annotate(policy.replace("+balanced", "+b"), (scores.bits(policy), y), fontsize=6,
-                          textcoords="offset points", xytext=(5, 2))
+            labels.append((scores.bits(policy), y, policy.replace("+balanced", "+b")))
         for bits, goals in GOALS.items():
             goal = goals[at] - scores.loss("dense") if file == "text" else goals[at]
             axis.plot(bits, goal, "*", color="black", markersize=11, zorder=1)
@@ -217,9 +235,13 @@ def plot(scores, path):
         else:
             axis.set_title(f"{file}: accuracy (fp16 {scores.accuracy('dense', file):.3f})")
         axis.set_xlabel("bits an element: codes, parameters, factors (head_dim 64)")
+        axis.set_xlim(1.9, 4.9)
         axis.grid(True, color="#e5e5e5", linewidth=0.6)
+        axis.margins(y=0.08)
+        figure.canvas.draw()
+        label(axis, labels)
     figure.suptitle("SmolLM2-135M-Instruct; squares: balanced checkpoint (+b); stars: goals")
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=100)
 
 
 def main():

@@ -5,7 +5,7 @@
 #   scripts/bootstrap.sh cuda          also an nvcc: the machine's own, else build/cuda-toolkit
 #   scripts/bootstrap.sh bench         also Google Benchmark
 #   scripts/bootstrap.sh lint          also clang-format and a second compiler
-#   scripts/bootstrap.sh llama         also what examples/llama wants
+#   scripts/bootstrap.sh llama         also what examples/llama and its scripts want
 #
 # OTT_NVCC=pypi takes nvcc from PyPI even where the machine has one.
 # Sourced by the other scripts: afterwards CUDACXX names the nvcc, or is empty.
@@ -86,7 +86,7 @@ bootstrap() {
     case $part in
       host) bootstrap_host ;;
       cuda) bootstrap_cuda ;;
-      llama) apt_install libopenblas-dev ;;
+      llama) apt_install libopenblas-dev python3-venv ;;
       bench) apt_install libbenchmark-dev ;;
       lint) apt_install clang-format clang ;;
       *) echo "bootstrap: unknown part '$part' (host, cuda, bench, lint, llama)" >&2 && return 1 ;;

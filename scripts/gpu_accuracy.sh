@@ -5,17 +5,20 @@
 #   scripts/gpu_accuracy.sh keep         there, carrying build/gpu/accuracy_a: keeps the first part
 #   scripts/gpu_accuracy.sh run [SET...] there, carrying build/gpu/accuracy_b: joins, scores, merges
 #
-# SETs, in this order without any: confirm listed best. What matters most comes first in each, since
-# OTT_ACCURACY_SECONDS (150) ends a run early; OTT_ACCURACY_JOBS (12) score side by side.
+# SETs, in this order without any: confirm widened listed best. What matters most comes first in each,
+# since OTT_ACCURACY_SECONDS (150) ends a run early; OTT_ACCURACY_JOBS (12) score side by side;
+# OTT_ACCURACY_MISSING=1 leaves out what bench/results has already.
 # $OUT/accuracy.json holds one report a score, named FILE_POLICY[+balanced][+pool0,0,3];
 # scripts/accuracy.py reads it. Scores token by token: scripts/gpu_llama.sh run score.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/device.sh
 first=build/gpu/accuracy_a
 second=build/gpu/accuracy_b
 tree=build/gpu/accuracy_tree
 tokens=${OTT_TOKENS:-../shared/models/tokens}
 kept=/tmp/ott_accuracy
+results=bench/results/accuracy_smollm2_h200.json
 
 # What we recommend and what may beat it, plain and on the balanced checkpoint (balance.py).
 best="rotated-2 wide-3v1 rotated-3v2 rotated-2-r128-p8-a64 wide-3v1-r128-p8-a64
@@ -23,19 +26,21 @@ best="rotated-2 wide-3v1 rotated-3v2 rotated-2-r128-p8-a64 wide-3v1-r128-p8-a64
 plain_best="rotated-2-r128 wide-3v1-r128 rotated-3v2-r128 wider-3v1 rotated-3v1 rotated-2-p6-a64"
 # What a user would choose among, to be confirmed on a text that took no part in the choice.
 chosen="rotated-2 wide-3v1 wider-3v1 rotated-3v2"
+# Values fitted too short by least squares, at 2 bits as well as at 1 (examples/llama/widened.hpp).
+widened="wider-3v2 wider-3v2-r128 wider-3v1-r128 wider-2 wide-3v2"
 # Known points of KIVI, the parts one by one, bits and windows apart.
 listed="kivi-3 kivi-4 kivi-2-g32-vg32 hadamard_k-2 normed-2 ott-2v4 kivi-2-g32-r128-vg32
  ott-2-g32-r128-vg32 rotated-4 rotated-2-p0-a0 hadamard_k-2-p0-a0 sinks-2"
 basic="dense kivi-2 ott-2"
 files="text records needle copy"
 
-policies() { echo $basic $best $plain_best $listed | tr ' ' ';'; }
+policies() { echo $basic $best $plain_best $widened $listed | tr ' ' ';'; }
 
 build() {
   cmake -S . -B $tree -G Ninja -DCMAKE_BUILD_TYPE=Release -DOTT_CUDA=ON \
     -DOTT_CUDA_ARCHITECTURES="${OTT_GPU_ARCH:-90-real}" \
     -DCMAKE_CUDA_FLAGS_RELEASE="-O2 -DNDEBUG" -DCMAKE_CXX_FLAGS_RELEASE="-O2 -DNDEBUG" \
-    ${OTT_NVCC_LOCK:+-DCMAKE_CUDA_COMPILER_LAUNCHER="flock;$OTT_NVCC_LOCK"} \
+    "${ott_launcher[@]}" \
     -DOTT_TESTS=OFF -DOTT_EXAMPLES=ON -DOTT_LLAMA_HEAD_DIMS=64 -DOTT_LLAMA_POLICIES=dense \
     -DOTT_LLAMA_CUDA_POLICIES="$(policies)" -DOTT_OPENBLAS= -DOTT_CBLAS_INCLUDE=
   nice -n 5 ninja -C $tree -j1 llama
@@ -101,6 +106,14 @@ jobs_of() {
         esac
       done
       ;;
+    widened)
+      for file in text records copy needle own own_copy; do
+        for policy in $widened; do
+          echo "${file}_$policy model $file --policy $policy"
+          [[ $policy == wide-* ]] || echo "${file}_$policy+balanced balanced_turned $file --policy $policy"
+        done
+      done
+      ;;
     best)
       for file in $files; do
         for policy in $best; do
@@ -138,16 +151,15 @@ score_one() {
 run() {
   local out=${OUT:-build/gpu/results} began=$SECONDS
   local sets=("$@")
-  [ ${#sets[@]} -eq 0 ] && sets=(confirm listed best)
+  [ ${#sets[@]} -eq 0 ] && sets=(confirm widened listed best)
   mkdir -p $kept "$out"
   rm -rf $kept/results
   mkdir -p $kept/results
   cp -r $second/* $kept/
   gunzip -f $kept/llama.gz
   chmod +x $kept/llama
-  # cuBLAS: the toolkit's, else that of the Python packages.
   local found
-  found=$(find /usr/local/cuda*/ /opt /usr/lib -name 'libcublas.so.13' 2>/dev/null | head -1)
+  found=$(find_cublas)
   export LD_LIBRARY_PATH=${found:+$(dirname "$found"):}${LD_LIBRARY_PATH:-}
   $kept/llama policies >/dev/null
   if [ ! -e $kept/balanced_turned/model.safetensors ]; then
@@ -163,12 +175,16 @@ run() {
   export kept
   export -f score_one
   for set in "${sets[@]}"; do jobs_of "$set"; done >$kept/jobs
+  if [ -n "${OTT_ACCURACY_MISSING:-}" ]; then
+    sed -n 's/^"\([^"]*\)".*/\1/p' $results >$kept/known
+    awk 'NR == FNR { known[$1]; next } !($1 in known)' $kept/known $kept/jobs >$kept/missing
+    mv $kept/missing $kept/jobs
+  fi
   timeout "${OTT_ACCURACY_SECONDS:-150}" xargs -a $kept/jobs -P "${OTT_ACCURACY_JOBS:-12}" -I{} \
     bash -c 'score_one {}' || echo "gpu_accuracy: ended early"
   python3 scripts/accuracy.py merge "$out"/accuracy.json $kept/results/*.json
   rm -f $kept/all.json
-  python3 scripts/accuracy.py merge $kept/all.json bench/results/accuracy_smollm2_h200.json \
-    "$out"/accuracy.json
+  python3 scripts/accuracy.py merge $kept/all.json $results "$out"/accuracy.json
   python3 scripts/accuracy.py table $kept/all.json | tee "$out"/table.md
   echo "$(wc -l <$kept/jobs) scores asked for, $(ls $kept/results/*.json | wc -l) made," \
     "$((SECONDS - began)) s"
@@ -179,5 +195,5 @@ case ${1:-} in
   pack) pack "$2" ;;
   keep) keep ;;
   run) run "${@:2}" ;;
-  *) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+  *) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 esac

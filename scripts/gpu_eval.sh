@@ -12,6 +12,7 @@
 # names a lock file where several share the machine's nvcc.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/device.sh
 folder=build/gpu/eval
 mode=${1:-run}
 shift || true
@@ -28,10 +29,8 @@ instances() {
 }
 
 configure() {
-  local launcher=()
-  [ -z "${OTT_NVCC_LOCK:-}" ] || launcher=("-DCMAKE_CUDA_COMPILER_LAUNCHER=flock;$OTT_NVCC_LOCK")
   mkdir -p $folder/traces
-  cmake --preset cuda -B $folder.build -DOTT_TESTS=OFF "${launcher[@]}" \
+  cmake --preset cuda -B $folder.build -DOTT_TESTS=OFF "${ott_launcher[@]}" \
     -DOTT_CUDA_ARCHITECTURES="$arch-real" -DOTT_EVAL_HEAD_DIMS=64 \
     -DOTT_EVAL_CUDA_INSTANCES="$(instances)" >$folder.log 2>&1 || { cat $folder.log && return 1; }
 }
@@ -71,12 +70,9 @@ prepare() {
   strip -g $folder/objects/*.o
 }
 
-nvcc=${CUDACXX:-$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)}
-
 compile_there() {
-  printf '%s\n' $folder/objects/*.cu | xargs -P "${OTT_JOBS:-$(nproc)}" -I{} "$nvcc" -O2 -DNDEBUG \
-    -std=c++20 "-arch=sm_$arch" -I include -I examples -I examples/ott_eval -c {} -o {}.o
-  "$nvcc" "-arch=sm_$arch" $folder/objects/*.o $folder/objects/*.a -o $folder/ott_eval
+  compile_objects $folder/objects "-arch=sm_$arch" -I include -I examples -I examples/ott_eval
+  "$(device_nvcc)" "-arch=sm_$arch" $folder/objects/*.o $folder/objects/*.a -o $folder/ott_eval
   echo "gpu_eval: kernels compiled after $SECONDS s"
 }
 
@@ -91,8 +87,9 @@ run() {
 }
 
 stories() {
-  local story name sources made status=0
+  local story name sources made nvcc status=0
   made=$(mktemp -d)
+  nvcc=$(device_nvcc)
   for story in examples/0*; do
     sources=("$story")
     [ ! -d "$story" ] || sources=("$story"/*.cpp "$story"/*.cu)

@@ -10,12 +10,14 @@
 #   scripts/gpu_llama.sh run bench [SHAPE:CONTEXT...]    there: decode rows of random weights
 #   scripts/gpu_llama.sh run score [POLICY...]           there: losses of the real model
 #   scripts/gpu_llama.sh run compare ["BACKEND ..."]     there: logits against transformers
+#   scripts/gpu_llama.sh run generate [QUESTION]         there: the real model's answer, 2-bit cache
 #
 # Reports come as $OUT/llama_{bench,score}.json, everything said as $OUT/llama_*.txt. Of note:
 # OTT_LLAMA_POLICIES (bench: "dense ott-2 rotated-2"), OTT_LLAMA_BATCHES, OTT_LLAMA_SECONDS (of one
 # program), OTT_GPU_ARCH (90), OTT_NVCC_LOCK (a lock file, where several share the machine's nvcc).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/device.sh
 folder=build/gpu/llama
 kept=${OTT_LLAMA_KEPT:-/tmp/ott_llama}
 out=${OUT:-build/gpu/results}
@@ -24,10 +26,8 @@ mode=${1:-}
 shift || true
 
 configure() {
-  local launcher=()
-  [ -z "${OTT_NVCC_LOCK:-}" ] || launcher=("-DCMAKE_CUDA_COMPILER_LAUNCHER=flock;$OTT_NVCC_LOCK")
   mkdir -p $folder/tokens ${folder}_a ${folder}_b
-  cmake --preset cuda -B $folder.build -DOTT_TESTS=OFF -DOTT_OPENBLAS=OFF "${launcher[@]}" \
+  cmake --preset cuda -B $folder.build -DOTT_TESTS=OFF -DOTT_OPENBLAS=OFF "${ott_launcher[@]}" \
     -DOTT_CUDA_ARCHITECTURES="${OTT_GPU_ARCH:-90}-real" -DOTT_LLAMA_POLICIES=dense \
     "-DOTT_LLAMA_CUDA_POLICIES=${OTT_LLAMA_BUILT:-dense;ott-2;rotated-2;rotated-3v2}" \
     "-DOTT_LLAMA_HEAD_DIMS=64;128" >$folder.log 2>&1 || { cat $folder.log && return 1; }
@@ -67,13 +67,11 @@ prepare() {
 }
 
 compile_there() {
-  local nvcc arch=sm_${OTT_GPU_ARCH:-90}
-  nvcc=${CUDACXX:-$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)}
-  printf '%s\n' $folder/objects/*.cu | xargs -P "${OTT_JOBS:-$(nproc)}" -I{} "$nvcc" -O2 -DNDEBUG \
-    -std=c++20 -arch="$arch" -diag-suppress 20013,554,179,177 -I $folder/objects/include \
-    -I examples -I $folder/objects -c {} -o {}.o
+  local arch=sm_${OTT_GPU_ARCH:-90}
+  compile_objects $folder/objects -arch="$arch" -diag-suppress 20013,554,179,177 \
+    -I $folder/objects/include -I examples -I $folder/objects
   ln -sf "$1" $folder/libcublas.so
-  "$nvcc" -arch="$arch" $folder/objects/*.o -L $folder -lcublas \
+  "$(device_nvcc)" -arch="$arch" $folder/objects/*.o -L $folder -lcublas \
     -Xlinker --allow-shlib-undefined -o $folder/llama
   echo "gpu_llama: kernels compiled after $SECONDS s"
 }
@@ -175,17 +173,26 @@ compare() {
   return $status
 }
 
+generate() {
+  local question=${1:-What is the capital of France?} weights
+  weights=$(model) || return 1
+  echo "$question"
+  python3 -B scripts/tokens.py chat "$weights" "$question" |
+    llama generate "$weights" --policy rotated-2 --backend cuda |
+    python3 -B scripts/tokens.py decode "$weights"
+}
+
 run() {
   local what=${1:-bench}
   shift || true
   case $what in
-    bench | score | compare) ;;
+    bench | score | compare | generate) ;;
     *) usage ;;
   esac
   local blas
-  blas=$(find /usr/local/cuda*/ /opt /usr/lib -name 'libcublas.so.13' 2>/dev/null | head -1)
+  blas=$(find_cublas)
   [ -n "$blas" ] || { echo "gpu_llama: no libcublas.so.13 here" >&2 && return 1; }
-  LD_LIBRARY_PATH=$PWD/$folder:$(dirname "${blas:-.}")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  LD_LIBRARY_PATH=$PWD/$folder:$(dirname "$blas")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   export LD_LIBRARY_PATH
   mkdir -p "$out"
   [ -e $folder/llama ] || compile_there "$blas" || return 1
@@ -198,7 +205,7 @@ run() {
 }
 
 usage() {
-  sed -n '2,18s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,19s/^# \{0,1\}//p' "$0" >&2
   exit 2
 }
 

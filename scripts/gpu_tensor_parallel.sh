@@ -9,17 +9,16 @@
 # share the machine's nvcc), OTT_NCCL_ROOT (include/nccl.h and lib/libnccl.so, if not the system's).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/device.sh
 folder=build/gpu/tp
 tree=build/gpu/tp.build
 
 build() {
-  local launcher=()
-  [ -z "${OTT_NVCC_LOCK:-}" ] || launcher=("-DCMAKE_CUDA_COMPILER_LAUNCHER=flock;$OTT_NVCC_LOCK")
   rm -rf $folder && mkdir -p $folder
   cmake --preset cuda -B $tree -DOTT_TESTS=OFF -DOTT_OPENBLAS=OFF \
     -DOTT_CUDA_ARCHITECTURES="${OTT_GPU_ARCH:-90}-real" -DOTT_LLAMA_HEAD_DIMS=64 \
     -DOTT_LLAMA_POLICIES=dense "-DOTT_LLAMA_CUDA_POLICIES=dense;kivi-2;rotated-2" \
-    -DNCCL_ROOT="${OTT_NCCL_ROOT:-}" "${launcher[@]}" >$folder.log 2>&1 ||
+    -DNCCL_ROOT="${OTT_NCCL_ROOT:-}" "${ott_launcher[@]}" >$folder.log 2>&1 ||
     { cat $folder.log && return 1; }
   cmake --build $tree -j "${OTT_JOBS:-1}" --target tensor_parallel
   strip -s -o $folder/tensor_parallel $tree/bin/tensor_parallel

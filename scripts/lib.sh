@@ -43,6 +43,7 @@ tests() {
 
 all_tests() {
   tests host
+  step "real model" ctest --test-dir build/host -L '^model$' --no-tests=error --output-on-failure
   tests host-asan
   tests host-tsan
   tests cuda-only

@@ -24,4 +24,6 @@ std::unique_ptr<bench_source> make_cuda_bench(model_config const& config, std::s
   return std::make_unique<device_bench<cuda_device<ott::half>>>(config, policy);
 }
 
+std::vector<std::string> cuda_policy_names() { return policy_names<cuda_device<ott::half>>(); }
+
 }  // namespace llama

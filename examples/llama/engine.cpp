@@ -7,6 +7,9 @@
 
 #include "ott_eval/progress.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include <unistd.h>
 
 namespace llama {
@@ -18,6 +21,7 @@ std::unique_ptr<engine> make_cuda_engine(engine_options const& asked, model_conf
                                          std::function<void()> const& progress);
 std::unique_ptr<bench_source> make_cuda_bench(model_config const& config, std::string const& policy,
                                               std::string const& backend);
+std::vector<std::string> cuda_policy_names();
 constexpr char const* backends = "auto, host, cuda or cuda-bf16";
 #else
 static bool cuda_ready() { return false; }
@@ -29,6 +33,7 @@ static std::unique_ptr<bench_source> make_cuda_bench(model_config const&, std::s
                                                      std::string const& backend) {
   throw support::input_error("--backend", "not in this build", backend, "host");
 }
+static std::vector<std::string> cuda_policy_names() { return {}; }
 constexpr char const* backends = "auto or host: this build has no CUDA lane";
 #endif
 
@@ -95,12 +100,19 @@ std::unique_ptr<bench_source> make_bench_source(std::string const& shape, std::s
   throw support::input_error("--backend", "unknown", support::printable(backend), backends);
 }
 
-std::vector<std::string> policy_names() {
-  std::vector<std::string> names;
-  for (auto const& one : kv_instances<host_device>()) {
-    if (names.empty() || names.back() != one.policy) names.push_back(one.policy);
+std::vector<built_policy> built_policies() {
+  std::vector<built_policy> built;
+  for (auto& name : policy_names<host_device>()) built.push_back({std::move(name), true, false});
+  for (auto& name : cuda_policy_names()) {
+    auto const same = [&](built_policy const& one) { return one.name == name; };
+    auto const found = std::find_if(built.begin(), built.end(), same);
+    if (found != built.end()) {
+      found->cuda = true;
+    } else {
+      built.push_back({std::move(name), false, true});
+    }
   }
-  return names;
+  return built;
 }
 
 }  // namespace llama

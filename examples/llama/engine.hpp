@@ -83,7 +83,12 @@ std::unique_ptr<bench_source> make_bench_source(std::string const& shape, std::s
 /// Loads a model. Every refusal is an input_error.
 std::unique_ptr<engine> make_engine(engine_options options);
 
-/// Names of the policies of this build.
-std::vector<std::string> policy_names();
+/// A policy of this build, and the backends that have it.
+struct built_policy {
+  std::string name;
+  bool host;
+  bool cuda;
+};
+std::vector<built_policy> built_policies();
 
 }  // namespace llama

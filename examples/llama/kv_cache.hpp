@@ -88,8 +88,18 @@ struct kv_instance {
   std::unique_ptr<kv_cache<D>> (*make)(D& device, kv_request const& request);
 };
 
-/// Every policy of this build.
+/// Every policy of this build, at every head_dim.
 template <class D>
 std::vector<kv_instance<D>> const& kv_instances();
+
+/// Their names.
+template <class D>
+std::vector<std::string> policy_names() {
+  std::vector<std::string> names;
+  for (auto const& one : kv_instances<D>()) {
+    if (names.empty() || names.back() != one.policy) names.push_back(one.policy);
+  }
+  return names;
+}
 
 }  // namespace llama

@@ -140,7 +140,10 @@ void run(int argc, char** argv) {
                                "llama generate|score|bench|policies; see --help");
   }
   if (lists->parsed()) {
-    for (std::string const& name : policy_names()) std::cout << name << '\n';
+    for (built_policy const& one : built_policies()) {
+      std::printf("%-24s%s%s\n", one.name.c_str(), one.host ? " host" : "     ",
+                  one.cuda ? " cuda" : "");
+    }
   } else if (benches->parsed()) {
     bench(asked.bench);
   } else if (scores->parsed()) {

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Tests of the scripts that turn results into tables: plot_bench, bench_asked, compare, resources."""
+"""Tests of the scripts that turn results into tables: accuracy, plot_bench, bench_asked, compare,
+resources."""
+import contextlib
+import io
 import json
 import pathlib
 import sys
@@ -9,6 +12,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "bench/compare")]
 
+import accuracy  # noqa: E402
 import bench_asked  # noqa: E402
 import compare  # noqa: E402
 import doc_blocks  # noqa: E402
@@ -114,6 +118,41 @@ class Tables(unittest.TestCase):
                          "a\n<!-- generated: asked, by x -->\n\nnew \\1\n\n<!-- end -->\nb\n")
         for name in ("asked", "compare", "rows", "resources"):
             self.assertIn(f"<!-- generated: {name}, ", (ROOT / "docs/performance.md").read_text())
+
+
+def scored(bits, loss, accuracy=0.5):
+    return {"policy": "p", "loss": loss, "accuracy": accuracy, "cache": {"bits_per_element": bits}}
+
+
+class Accuracy(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = pathlib.Path(folder.name) / "all.json"
+
+    def scores(self, **reports):
+        self.path.write_text(json.dumps(reports))
+        return accuracy.Scores(self.path)
+
+    def test_closed_at_equal_bytes(self):
+        scores = self.scores(**{
+            "text_dense": scored(16, 2.0), "text_kivi-2": scored(2.0, 2.8),
+            "text_kivi-4": scored(4.0, 2.05), "text_x": scored(3.0, 2.1),
+            "own_copy_x": scored(3.0, 2.1, 0.9)})
+        # Halfway between gaps of 0.8 and 0.05, in logarithms: 0.2. Half of it is gone.
+        self.assertAlmostEqual(scores.kivi_gap(3.0), 0.2)
+        self.assertAlmostEqual(scores.closed("x"), 0.5)
+        self.assertAlmostEqual(scores.closed("kivi-2"), 0.0)
+        self.assertIsNone(scores.closed("dense"))
+        self.assertEqual(scores.accuracy("x", "own_copy"), 0.9)
+
+    def test_decoding_may_not_lose_more(self):
+        chunks = self.scores(text_x=scored(3.0, 2.1))
+        for loss, code in ((2.105, 0), (2.095, 0), (2.111, 1)):
+            decoded = self.scores(**{"text_x+decode": scored(3.0, loss)})
+            with contextlib.redirect_stdout(io.StringIO()) as said:
+                self.assertEqual(accuracy.decoded(chunks, decoded), code)
+            self.assertIn(f"| x | text | {loss:.4f} | 2.1000 |", said.getvalue())
 
 
 class Resources(unittest.TestCase):

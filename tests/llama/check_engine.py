@@ -25,8 +25,8 @@ def expect(name, condition, said):
 
 
 def run(llama, *arguments, given=""):
-    done = subprocess.run([llama, *map(str, arguments)], input=given, capture_output=True,
-                          text=True, timeout=240)
+    done = subprocess.run([llama, *map(str, arguments), "--backend", "host"], input=given,
+                          capture_output=True, text=True, timeout=240)
     if done.returncode != 0:
         sys.exit(f"llama {' '.join(map(str, arguments))}: {done.stderr}")
     return done.stdout
@@ -99,7 +99,7 @@ def check_generate(llama, folder):
 
 def check_bench(llama):
     """Rates and bytes that agree with each other, and a batch that is refused."""
-    report = json.loads(run(llama, "bench", "tiny", "--backend", "host", "--policy", "ott-2",
+    report = json.loads(run(llama, "bench", "tiny", "--policy", "ott-2",
                             "--context", 1024, "--batch", "7,2,1000000", "--steps", 3,
                             "--json", "-"))
     rows = report["batches"]

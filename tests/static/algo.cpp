@@ -7,17 +7,14 @@
 
 namespace {
 
-struct tiny : ott_test::tiny {
+template <class Base, int Pool>
+struct one_after : Base {  // a group of 32 is flushed with the 33rd token
   static constexpr int residual = 1;
-  static constexpr int pool = 1;
+  static constexpr int pool = Pool;
   static constexpr int evicted = 0;
 };
-
-struct turned : ott_test::tiny_rotated {
-  static constexpr int residual = 1;
-  static constexpr int pool = 0;
-  static constexpr int evicted = 0;
-};
+using tiny = one_after<ott_test::tiny, 1>;
+using turned = one_after<ott_test::tiny_rotated, 0>;
 
 template <class P>
 struct outcome {

@@ -146,19 +146,15 @@ struct own_parts : small {
 };
 
 /// Smaller still, for whole flushes inside static_assert and for a team of slow threads.
-struct tiny : ott::paper_policy {
+template <class Base>
+struct tiny_of : Base {
   static constexpr int head_dim = 16;
   static constexpr int group = 32;
   static constexpr int residual = 4;
   static constexpr int evicted = 4;
 };
-
-struct tiny_rotated : ott::rotated_policy {
-  static constexpr int head_dim = 16;
-  static constexpr int group = 32;
-  static constexpr int residual = 4;
-  static constexpr int evicted = 4;
-};
+using tiny = tiny_of<ott::paper_policy>;
+using tiny_rotated = tiny_of<ott::rotated_policy>;
 
 struct tiny_exchanged : tiny {
   using element = ott::bf16;

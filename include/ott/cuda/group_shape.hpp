@@ -16,10 +16,13 @@ constexpr bool integer_codes() {
   if constexpr (is_passthrough<Q> || !is_affine<Q>) {
     return false;
   } else if constexpr (num_params<Q>() == 2) {  // stored as (scale, zero), used as they are
-    constexpr affine_params probe = Q::affine_of(typename Q::params{2.0f, 3.0f});
-    return probe.scale == 2.0f && probe.zero == 3.0f;
+    constexpr affine_params one = Q::affine_of(typename Q::params{2.0f, 3.0f});
+    constexpr affine_params two = Q::affine_of(typename Q::params{0.5f, -7.0f});
+    return one.scale == 2.0f && one.zero == 3.0f && two.scale == 0.5f && two.zero == -7.0f;
   } else if constexpr (num_params<Q>() == 1) {  // (scale); zero is a multiple of it
-    return Q::affine_of(typename Q::params{1.0f}).scale == 1.0f;
+    constexpr affine_params one = Q::affine_of(typename Q::params{1.0f});
+    constexpr affine_params two = Q::affine_of(typename Q::params{2.0f});
+    return one.scale == 1.0f && two.scale == 2.0f && two.zero == 2.0f * one.zero;
   } else {
     return false;
   }

@@ -177,31 +177,23 @@ struct own_fit : paper_policy {
 };
 
 template <class... P>
-std::set<std::uint64_t> fingerprints() {
-  return {ott::fingerprint<P>()...};
+bool all_differ() {
+  return std::set<std::uint64_t>{ott::fingerprint<P>()...}.size() == sizeof...(P);
 }
 
 }  // namespace
 
 TEST_CASE("fingerprint: every change of a policy changes it; the name does not") {
   static_assert(ott::fingerprint<same_again>() == ott::fingerprint<paper_policy>());
-  auto const all =
-      fingerprints<paper_policy, other_element, other_param, other_key_bits, other_value_bits,
+  CHECK(all_differ<paper_policy, other_element, other_param, other_key_bits, other_value_bits,
                    other_quantizer, other_key_order, other_value_order, other_rule, first_two,
-                   other_stand_in, other_key_rotation, other_value_rotation, other_factor, refitted,
-                   key_norm_8, other_value_fit, other_head_dim, other_group, other_residual,
-                   other_pool, other_evicted, other_value_group>();
-  CHECK(all.size() == 23);
-}
-
-TEST_CASE("fingerprint: the numbers inside a part count") {
-  CHECK(ott::fingerprint<first_two>() != ott::fingerprint<first_three>());
-  CHECK(ott::fingerprint<key_norm_2>() != ott::fingerprint<key_norm_8>());
+                   first_three, other_stand_in, other_key_rotation, other_value_rotation,
+                   other_factor, refitted, key_norm_2, key_norm_8, other_value_fit, other_head_dim,
+                   other_group, other_residual, other_pool, other_evicted, other_value_group>());
 }
 
 TEST_CASE("fingerprint: a part counts by what it does, also without a name") {
-  CHECK(fingerprints<own_quantizer<1>, own_quantizer<2>, own_rule<2>, own_rule<4>, own_stand_in<1>,
-                     own_stand_in<2>, own_rotation<1>, own_rotation<-1>, own_factor<1>,
-                     own_factor<2>, own_fit<1>, own_fit<2>, paper_policy>()
-            .size() == 13);
+  CHECK(all_differ<own_quantizer<1>, own_quantizer<2>, own_rule<2>, own_rule<4>, own_stand_in<1>,
+                   own_stand_in<2>, own_rotation<1>, own_rotation<-1>, own_factor<1>, own_factor<2>,
+                   own_fit<1>, own_fit<2>, paper_policy>());
 }
