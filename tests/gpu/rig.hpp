@@ -212,7 +212,12 @@ class rig {
         stream);
     device.copy(got.data(), device_out.template as<void>(), device_out.size(), stream);
     device.copy(got_lse.data(), device_lse.template as<void>(), device_lse.size(), stream);
+    std::vector<unsigned char> clear(ott::workspace_cleared_bytes, 1);
+    device.copy(clear.data(), workspace.template as<void>(), clear.size(), stream);
     device.wait(stream);
+    if (std::any_of(clear.begin(), clear.begin() + 4, [](unsigned char x) { return x != 0; })) {
+      throw std::logic_error("attend did not leave the workspace's first bytes zero");
+    }
     return compare(want, got, want_lse, got_lse);
   }
 

@@ -397,6 +397,19 @@ TEST_CASE("what fails is reported, and does not stick") {
                   r.device_layer(), {1, 1, 1, n, n + 1}, q, q, {}, 8, memory.as<void>(), 64},
               nullptr);
         }) == capacity);
+  int const many = 100000;  // sequences, whose list no block can hold
+  ott::view<float> const wide = ott::dense_view(x, many, 2, small::head_dim);
+  CHECK(code_of([&] {
+          r.device.attend(ott::attend_call<small, float>{r.device_layer(),
+                                                         {many, many, 1, n, n + 1},
+                                                         wide,
+                                                         wide,
+                                                         {},
+                                                         8,
+                                                         memory.as<void>(),
+                                                         std::size_t{1} << 40},
+                          nullptr);
+        }) == capacity);
   CHECK(code_of([] { ott::launch("test: after", noop_kernel, {1, 32}, nullptr); }) == -1);
   CHECK(cudaDeviceSynchronize() == cudaSuccess);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include <ott/core/bits.hpp>
 #include <ott/core/macros.hpp>
@@ -86,15 +87,33 @@ struct exact_steps {
   }
 
  private:
+  static constexpr int chunks = P::head_dim / 8;  // 16 bytes each
+
   __device__ __forceinline__ static void copy(std::uint8_t* to, std::uint8_t const* block, int half,
                                               int step, int lane) {
     if (block == nullptr) return;
-    constexpr int chunks = P::head_dim / 8;
     std::uint8_t const* const from = block + half + step % a_group * (tokens * P::head_dim * 2);
-    OTT_UNROLL
-    for (int i = 0; i < tokens * chunks; i += 32) {
-      int const chunk = i + lane;
-      arch::copy_async_16(true, to + (chunk + chunk / chunks) * 16, from + chunk * 16);
+    if constexpr (32 % chunks == 0) {  // whole rows at a time, each followed by 16 bytes
+      copy_rows(to + (lane + lane / chunks) * 16, arch::fixed(from + lane * 16 + 2048),
+                std::make_integer_sequence<int, tokens * chunks / 32>{});
+    } else {
+      OTT_UNROLL
+      for (int i = 0; i < tokens * chunks; i += 32) {
+        int const chunk = i + lane;
+        arch::copy_async_16(true, to + (chunk + chunk / chunks) * 16, from + chunk * 16);
+      }
+    }
+  }
+  template <int... Times>
+  __device__ __forceinline__ static void copy_rows(std::uint8_t* to, std::uint8_t const* from,
+                                                   std::integer_sequence<int, Times...>) {
+    if constexpr (sizeof...(Times) <= 8) {
+      (arch::copy_async_16<Times*(512 + 512 / chunks), Times * 512 - 2048>(true, to, from), ...);
+    } else {  // an instruction reaches no farther from its address
+      std::uint8_t const* const far = arch::fixed(from + 4096);
+      (arch::copy_async_16<Times*(512 + 512 / chunks), Times % 8 * 512 - 2048>(
+           true, to, Times < 8 ? from : far),
+       ...);
     }
   }
 };

@@ -50,11 +50,6 @@ __global__ void __launch_bounds__(32 * Tuning::get().warps, Tuning::get().blocks
 /// Attention of the call's sequences with few rows. Capturable.
 template <class P>
 void launch_groups(attend_args<P> const& args, split_plan const& plan, cuda_stream s) {
-  if constexpr (!P::key_rotation::identity) {
-    launch("ott: rotate_kernel", rotate_kernel<P>,
-           {std::int64_t{args.batch.count} * args.layer.num_kv_heads, rotate_threads}, s, args,
-           plan);
-  }
   auto const start = [&]<int Sets>(std::integral_constant<int, Sets>) {
     constexpr group_tuning tuning = default_group_tuning<P, Sets>::get();
     static_assert(tuning.blocks > 0, "ott: a group of this policy does not fit shared memory");
@@ -68,6 +63,11 @@ void launch_groups(attend_args<P> const& args, split_plan const& plan, cuda_stre
            std::to_string(args.batch.count),
            "at most " + std::to_string(
                             (most - int{sizeof(shared_type)}) / int{sizeof(listed_sequence)} - 1));
+    }
+    if constexpr (!P::key_rotation::identity) {
+      launch("ott: rotate_kernel", rotate_kernel<P>,
+             {std::int64_t{args.batch.count} * args.layer.num_kv_heads, rotate_threads, 0, true}, s,
+             args, plan);
     }
     int const room = default_group_tuning<P, Sets>::shared_bytes / (bytes + 1024);
     int const blocks = room < 1 ? 1 : room < tuning.blocks ? room : tuning.blocks;

@@ -49,6 +49,7 @@ __device__ void rotate_queries(attend_args<P> const& args, split_plan const& pla
 template <class P>
 __global__ void __launch_bounds__(rotate_threads)
     rotate_kernel(attend_args<P> args, split_plan plan) {
+  arch::wait_for_kernel_ahead();  // the next kernel reads at once what those before have written
   arch::let_next_kernel_start();
   int const work = static_cast<int>(blockIdx.x);
   detail::rotate_queries(args, plan, work / args.layer.num_kv_heads,
