@@ -50,6 +50,15 @@ struct chunk_block : tile_queries<P, Rows, 1, 32 * Warps> {
   alignas(16) int pos[tile_tokens];  // hidden_pos: takes no part
   int plain;                         // does every row see every token of the run?
   int lowest, highest;               // position of a row
+  row_tile rows;                     // here rather than in registers, as is the sequence
+  sequence_view<P> seq;
+
+  /// requires a barrier before anything else
+  __device__ void take(row_tile const& tile, sequence_view<P> const& sequence) {
+    if (threadIdx.x != 0) return;
+    rows = tile;
+    seq = sequence;
+  }
 
   /// Rows of floats in place of keys and values, between parts. shape [scratch_rows][D]
   __device__ float* scratch() { return reinterpret_cast<float*>(&keys); }
@@ -67,8 +76,7 @@ struct chunk_block : tile_queries<P, Rows, 1, 32 * Warps> {
 
   /// Folds all groups, or all exact rows, of which some row may see something.
   /// requires queries and positions are written or on their way; ends with a barrier
-  __device__ __forceinline__ void fold_part(fold_type& fold, sequence_view<P> const& seq,
-                                            score_rule const& rule, int num_rows, bool exact) {
+  __device__ __forceinline__ void fold_part(fold_type& fold, score_rule const& rule, bool exact) {
     constexpr float log2_e = 1.4426950408889634f;
     float const unit = (rule.soft_cap > 0 ? 1.0f : fabsf(rule.scale)) * log2_e;
     int const lane = static_cast<int>(threadIdx.x % 32);
@@ -76,39 +84,39 @@ struct chunk_block : tile_queries<P, Rows, 1, 32 * Warps> {
     arch::commit_copies();
     arch::wait_copies<0>();
     __syncthreads();
-    find_range(num_rows, lane);
+    find_range(lane);
     __syncthreads();
-    token_run now = exact ? exact_run(seq, 0) : run_at(seq, -1, P::group, rule);
+    token_run now = exact ? exact_run(0) : run_at(-1, P::group, rule);
     if (now.count == 0) return;
-    stage_keys(seq, now);
-    stage_values(seq, now);
+    stage_keys(now);
+    stage_values(now);
     arch::commit_copies();
     arch::wait_copies<0>();
     __syncthreads();
-    start_keys(seq, now);
-    read_run_keys(seq, now);
-    place(seq, now, rule);
+    start_keys(now);
+    read_run_keys(now);
+    place(now, rule);
     arch::commit_copies();
     arch::wait_copies<0>();
     __syncthreads();
     while (now.count > 0) {
-      token_run const next = next_run(seq, now, rule);
+      token_run const next = next_run(now, rule);
       bool const turns = next.count > 0 && next.group != now.group;
-      if (turns) stage_keys(seq, next);
-      start_values(seq, now);
-      read_run_values(seq, now);
+      if (turns) stage_keys(next);
+      start_values(now);
+      read_run_values(now);
       arch::commit_copies();
       fold.multiply_keys(queries, row, keys, lane);
       adjust(fold, rule, row, lane);
       fold.raise(unit);
       arch::wait_copies<0>();
       __syncthreads();
-      if (turns) stage_values(seq, next);
-      start_keys(seq, next);
+      if (turns) stage_values(next);
+      start_keys(next);
       arch::commit_copies();
       fold.multiply_values(values, unit, lane);
-      read_run_keys(seq, next);
-      place(seq, next, rule);
+      read_run_keys(next);
+      place(next, rule);
       arch::wait_copies<0>();
       __syncthreads();
       now = next;
@@ -116,10 +124,10 @@ struct chunk_block : tile_queries<P, Rows, 1, 32 * Warps> {
   }
 
  private:
-  __device__ void find_range(int num_rows, int lane) {
+  __device__ void find_range(int lane) {
     if (warp() != 0) return;
     int low = 0x7fffffff, high = -1;
-    for (int r = lane; r < num_rows; r += 32) {
+    for (int r = lane; r < rows.count; r += 32) {
       low = min(low, query_pos[r]);
       high = max(high, query_pos[r]);
     }
@@ -128,8 +136,7 @@ struct chunk_block : tile_queries<P, Rows, 1, 32 * Warps> {
   }
 
   /// The run that begins at token `first` of a group, or of the next group that a row sees.
-  __device__ token_run run_at(sequence_view<P> const& seq, int group, int first,
-                              score_rule const& rule) const {
+  __device__ token_run run_at(int group, int first, score_rule const& rule) const {
     if (first < P::group) return {group, first, min(tile_tokens, P::group - first)};
     ++group;
     if (rule.sliding_window > 0) {
@@ -138,15 +145,14 @@ struct chunk_block : tile_queries<P, Rows, 1, 32 * Warps> {
     bool const none = group >= seq.state->num_groups || group * P::group > highest;
     return {group, 0, none ? 0 : min(tile_tokens, P::group)};
   }
-  __device__ token_run exact_run(sequence_view<P> const& seq, int first) const {
+  __device__ token_run exact_run(int first) const {
     int const tokens = seq.state->num_traced + seq.state->window_size();
     return {-1, first, min(tile_tokens, tokens - first)};
   }
-  __device__ token_run next_run(sequence_view<P> const& seq, token_run const& now,
-                                score_rule const& rule) const {
+  __device__ token_run next_run(token_run const& now, score_rule const& rule) const {
     int const first = now.first + tile_tokens;
-    if (now.group >= 0) return run_at(seq, now.group, first, rule);
-    token_run next = exact_run(seq, first);
+    if (now.group >= 0) return run_at(now.group, first, rule);
+    token_run next = exact_run(first);
     next.count = max(next.count, 0);
     return next;
   }
@@ -159,20 +165,19 @@ struct chunk_block : tile_queries<P, Rows, 1, 32 * Warps> {
                           static_cast<unsigned char const*>(from) + i);
     }
   }
-  __device__ void stage_keys(sequence_view<P> const& seq, token_run const& run) {
+  __device__ void stage_keys(token_run const& run) {
     if (run.group < 0) return;
     group_block<P> const& block = seq.block(run.group);
     if constexpr (stages_keys) copy_bytes<sizeof(key_half<P>)>(&staged.k, &block.k);
     copy_bytes<sizeof(marks)>(marks, block.v.marks);
   }
-  __device__ void stage_values(sequence_view<P> const& seq, token_run const& run) {
+  __device__ void stage_values(token_run const& run) {
     if (run.group < 0) return;
     if constexpr (stages_values)
       copy_bytes<sizeof(value_half<P>)>(&staged.v, &seq.block(run.group).v);
   }
   template <bool Staged>
-  __device__ group_block<P> const& block_of(sequence_view<P> const& seq,
-                                            token_run const& run) const {
+  __device__ group_block<P> const& block_of(token_run const& run) const {
     if constexpr (Staged)
       return staged;
     else
@@ -189,7 +194,7 @@ struct chunk_block : tile_queries<P, Rows, 1, 32 * Warps> {
     return window + head_state<P>::window_row(state.window_begin() + i - state.num_traced);
   }
   /// Starts copying what lies as it is multiplied.
-  __device__ void start_keys(sequence_view<P> const& seq, token_run const& run) {
+  __device__ void start_keys(token_run const& run) {
     head_state<P> const& state = *seq.state;
     if (run.group < 0) {
       keys.copy(run.count,
@@ -200,7 +205,7 @@ struct chunk_block : tile_queries<P, Rows, 1, 32 * Warps> {
       keys.copy(run.count, [&](int t) { return from + (run.first + t) * P::head_dim; });
     }
   }
-  __device__ void start_values(sequence_view<P> const& seq, token_run const& run) {
+  __device__ void start_values(token_run const& run) {
     head_state<P> const& state = *seq.state;
     if (run.group < 0) {
       values.copy(run.count,
@@ -213,10 +218,10 @@ struct chunk_block : tile_queries<P, Rows, 1, 32 * Warps> {
   }
 
   /// Decodes what does not.
-  __device__ __forceinline__ void read_run_keys(sequence_view<P> const& seq, token_run const& run) {
+  __device__ __forceinline__ void read_run_keys(token_run const& run) {
     if (run.group < 0 || run.count == 0) return;
     if constexpr (!exact_keys<P>) {
-      auto const& block = block_of<stages_keys>(seq, run);
+      auto const& block = block_of<stages_keys>(run);
       if constexpr (detail::keys_in_pairs<P>) {
         using reader = key_pair_reader<P, tile_tokens>;
         for (int job = warp(); job < reader::jobs(run.count); job += Warps) {
@@ -227,11 +232,10 @@ struct chunk_block : tile_queries<P, Rows, 1, 32 * Warps> {
       }
     }
   }
-  __device__ __forceinline__ void read_run_values(sequence_view<P> const& seq,
-                                                  token_run const& run) {
+  __device__ __forceinline__ void read_run_values(token_run const& run) {
     if (run.group < 0) return;
     if constexpr (!exact_values<P>) {
-      auto const& block = block_of<stages_values>(seq, run);
+      auto const& block = block_of<stages_values>(run);
       if constexpr (detail::values_in_pairs<P>) {
         using reader = value_pair_reader<P, tile_tokens>;
         for (int job = warp(); job < reader::jobs(run.count); job += Warps) {
@@ -245,7 +249,7 @@ struct chunk_block : tile_queries<P, Rows, 1, 32 * Warps> {
   __device__ static int warp() { return static_cast<int>(threadIdx.x / 32); }
 
   /// Where the run's tokens stand, and what their scores are multiplied by.
-  __device__ void place(sequence_view<P> const& seq, token_run const& run, score_rule const& rule) {
+  __device__ void place(token_run const& run, score_rule const& rule) {
     int const t = static_cast<int>(threadIdx.x);
     if (run.count == 0 || t >= tile_tokens) return;
     head_state<P> const& state = *seq.state;
@@ -263,7 +267,7 @@ struct chunk_block : tile_queries<P, Rows, 1, 32 * Warps> {
     int const begin = run.group * P::group + run.first;
     pos[t] = here && !marked ? begin + t : attend_args<P>::hidden_pos;
     if constexpr (P::key_factor::present) {
-      factor[t] = here ? block_of<stages_keys>(seq, run).key_factor(i) : 1.0f;
+      factor[t] = here ? block_of<stages_keys>(run).key_factor(i) : 1.0f;
     }
     if (t != 0) return;
     std::uint32_t any = 0;

@@ -134,46 +134,54 @@ struct prefill_shape {
 
 namespace detail {
 
-/// All parts past a tile of rows, groups first.
-template <class P, class Block>
-requires prefill_shape<P>::one_piece __device__ __forceinline__ void fold_parts(
-    Block& block, typename Block::fold_type& fold, sequence_view<P> const& seq,
-    attend_args<P> const& args, row_tile const& rows) {
+/// All parts past a tile of rows, groups first, to the output.
+template <class P, int Rows, int Warps>
+__device__ __forceinline__ void attend_tile(chunk_block<P, Rows, Warps>& block,
+                                            attend_args<P> const& args, row_tile const& rows,
+                                            sequence_view<P> const& seq) {
+  using block_type = chunk_block<P, Rows, Warps>;
+  constexpr bool in_fragments = std::same_as<typename P::key_rotation, hadamard>;
+  block.take(rows, seq);
+  block.place_queries(args, rows, seq.state->length);
+  __syncthreads();
   score_rule const rule = score_rule_of(args);
+  typename block_type::fold_type fold;
 #pragma unroll 1
   for (int part = 0; part < 2; ++part) {
     bool const exact = part != 0;
-    if (!exact && !P::key_rotation::identity && !std::same_as<typename P::key_rotation, hadamard>) {
-      read_rotated_queries(block, args, rows, prefill_shape<P>::rows);
+    if (!exact && !P::key_rotation::identity && !in_fragments) {
+      read_rotated_queries(block, args, block.rows, Rows);
     } else if (!exact || !P::key_rotation::identity) {
-      block.start_reading_queries(args, rows);
+      block.start_reading_queries(args, block.rows);
     }
-    if constexpr (std::same_as<typename P::key_rotation, hadamard>) {
-      if (!exact) block.rotate_queries();
-    }
-    block.fold_part(fold, seq, rule, rows.count, exact);
+    if (in_fragments && !exact) block.rotate_queries();
+    block.fold_part(fold, rule, exact);
     if constexpr (!P::value_rotation::identity) {
       if (!exact) rotate_back<P>(block, fold);
     }
   }
+  write_rows<P, block_type>(fold, args, block.rows);
 }
 
-template <class P, class Block>
-__device__ void fold_parts(Block& block, typename Block::fold_type& fold,
-                           sequence_view<P> const& seq, attend_args<P> const& args,
-                           row_tile const& rows) {
+template <class P, int Rows, int Warps>
+__device__ void attend_tile(part_block<P, Rows, Warps>& block, attend_args<P> const& args,
+                            row_tile const& rows, sequence_view<P> const& seq) {
+  using block_type = part_block<P, Rows, Warps>;
   score_rule const rule = score_rule_of(args);
   head_state<P> const& state = *seq.state;
+  block.place_queries(args, rows, state.length);
+  typename block_type::fold_type fold;
   if constexpr (P::key_rotation::identity) {
     block.read_raw_queries(args, rows);
     block.fold_groups(fold, seq, rows, rule, 0, state.num_groups);
   } else {
-    read_rotated_queries(block, args, rows, prefill_shape<P>::rows);
+    read_rotated_queries(block, args, rows, Rows);
     block.fold_groups(fold, seq, rows, rule, 0, state.num_groups);
     block.read_raw_queries(args, rows);
   }
   if constexpr (!P::value_rotation::identity) rotate_back<P>(block, fold);
   block.fold_exact(fold, state, rule, 0, state.num_traced + state.window_size());
+  write_rows<P, block_type>(fold, args, rows);
 }
 
 }  // namespace detail
@@ -197,11 +205,8 @@ __global__ void __launch_bounds__(prefill_shape<P>::threads)
   if (left <= 0 || split_rule<P>::few(num_rows, per_kv)) return;
   row_tile const rows{sequence, work % heads,       first,
                       num_rows, tile * shape::rows, left < shape::rows ? left : shape::rows};
-  sequence_view<P> const seq = args.layer.sequence(args.batch.slot[sequence], rows.kv_head);
-  block.place_queries(args, rows, seq.state->length);
-  typename shape::block::fold_type fold;
-  detail::fold_parts<P>(block, fold, seq, args, rows);
-  detail::write_rows<P, typename shape::block>(fold, args, rows);
+  detail::attend_tile(block, args, rows,
+                      args.layer.sequence(args.batch.slot[sequence], rows.kv_head));
 }
 
 }  // namespace ott
