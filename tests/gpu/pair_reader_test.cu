@@ -29,17 +29,21 @@ constexpr int threads = 96;
 /// Reads the group tile by tile; out: keys, then values, [G][D] each.
 template <class P, int Tokens>
 __global__ void read_group(ott::group_block<P> const* block, ott::half* out) {
-  using keys = ott::key_pair_reader<P, Tokens>;
-  using values = ott::value_pair_reader<P, Tokens>;
+  using keys = ott::key_pair_job<P, Tokens>;
+  using values = ott::value_pair_job<P, Tokens>;
   __shared__ ott::operand_rows<P, Tokens> rows[2];
   int const lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
   for (int first = 0; first < P::group; first += Tokens) {
     int const count = min(Tokens, P::group - first);
     for (int job = warp; job < keys::jobs(count); job += threads / 32) {
-      keys::read(rows[0], *block, first, job, lane);
+      keys one;
+      one.start(rows[0], *block, first, job, lane);
+      ott::do_job(one);
     }
     for (int job = warp; job < values::jobs(count); job += threads / 32) {
-      values::read(rows[1], *block, first, job, lane);
+      values one;
+      one.start(rows[1], *block, first, job, lane);
+      ott::do_job(one);
     }
     __syncthreads();
     for (int i = static_cast<int>(threadIdx.x); i < 2 * count * P::head_dim; i += threads) {
