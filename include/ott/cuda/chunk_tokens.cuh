@@ -41,9 +41,9 @@ struct chunk_tokens {
   rows_type values;
   std::conditional_t<stages_keys || stages_values, group_block<P>, detail::nothing> staged;
   alignas(16) std::uint32_t marks[round_up(P::group / 32, 4)];  // of the group of `keys`
-  alignas(16) float factor[Tokens];
-  alignas(16) int pos[Tokens];  // of `keys`; hidden_pos: takes no part
-  int plain;                    // does every row see every token?
+  alignas(16) float factor[Tokens];  // on scores; decoding in pairs multiplies keys
+  alignas(16) int pos[Tokens];       // of `keys`; hidden_pos: takes no part
+  int plain;                         // does every row see every token?
   seen_range range;
   sequence_view<P> seq;
 
@@ -89,7 +89,7 @@ struct chunk_tokens {
     } else if constexpr (exact_keys<P>) {
       if (run.count == 0) return;
       auto const* const from = seq.block(run.group).key_codes();
-      keys.copy(run.count, [&](int t) { return from + (run.first + t) * P::head_dim; });
+      keys.template copy_from<threads>(run.count, from + run.first * P::head_dim);
     }
   }
   __device__ void start_values(token_run const& run) {
@@ -99,7 +99,7 @@ struct chunk_tokens {
                   [&](int t) { return exact_row(run, t, state.traced_v, state.window_v); });
     } else if constexpr (exact_values<P>) {
       auto const* const from = seq.block(run.group).value_codes();
-      values.copy(run.count, [&](int t) { return from + (run.first + t) * P::head_dim; });
+      values.template copy_from<threads>(run.count, from + run.first * P::head_dim);
     }
     if (run.count < Tokens) values.clear(run.count);
   }
@@ -140,7 +140,7 @@ struct chunk_tokens {
     bool const marked = here && (marks[i / 32] >> i % 32 & 1u) != 0;
     int const begin = run.group * P::group + run.first;
     pos[t] = here && !marked ? begin + t : attend_args<P>::hidden_pos;
-    if constexpr (P::key_factor::present) {
+    if constexpr (P::key_factor::present && !detail::keys_in_pairs<P>) {
       factor[t] = here ? block_of<stages_keys>(run).key_factor(i) : 1.0f;
     }
     if (t != 0) return;

@@ -7,8 +7,7 @@
 #include <ott/layout/group_block.hpp>
 
 // Reads tokens of a group into fp16 rows of shared memory. Warps share the work in jobs, each one
-// 16-byte load of codes a lane and plane; a job is done in pieces of one token a lane, so that a
-// warp can do something else in between.
+// 16-byte load of codes a lane and plane; a job is done in pieces of one token a lane.
 namespace ott {
 
 namespace detail {
@@ -43,7 +42,8 @@ struct key_pair_job {
   static constexpr int run = plane::tile_fields < Rows / 16 ? plane::tile_fields : Rows / 16;
   static constexpr int pieces = 2 * run;
 
-  half* to;  // of the lane's first token
+  half* to;             // of the lane's first token
+  half const* factors;  // from that token's on
   uint4 low;
   uint4 high;
   detail::pair_params params[4];
@@ -62,6 +62,9 @@ struct key_pair_job {
     to = nullptr;
     if (layout::padded_channels > P::head_dim && channel >= P::head_dim) return;
     to = &rows.items[0][16 * tile + lane / 4 - first][channel];
+    if constexpr (P::key_factor::present) {
+      factors = block.key_factors() + token_slot<P::group>(16 * tile + lane / 4);
+    }
     low = detail::field_words<plane, steps, run>(block.key_codes(), tile, step, lane);
     if constexpr (decoder::split) {
       high = detail::field_words<high_plane, steps, run>(block.key_codes() + plane::num_words, tile,
@@ -94,6 +97,11 @@ struct key_pair_job {
       std::uint32_t const high_pair = decoder::split ? __byte_perm(highs[i / 2], 0, select) : 0;
       x[i] = decoder::template decode<field>(__byte_perm(words[i / 2], 0, select), high_pair,
                                              params[i]);
+    }
+    if constexpr (P::key_factor::present) {
+      std::uint32_t const by = decoder::bounded_factor(factors[2 * field + (second ? 1 : 0)]);
+      OTT_UNROLL
+      for (int i = 0; i < 4; ++i) x[i] = decoder::times(x[i], by);
     }
     constexpr int row = 16 * field + (second ? 8 : 0);
     *reinterpret_cast<uint4*>(to + row * operand_rows<P, Rows>::length) =
@@ -196,29 +204,5 @@ template <class Job>
 __device__ __forceinline__ void do_job(Job const& job) {
   detail::for_each_field<Job::pieces>([&]<int Piece>() { job.template piece<Piece>(); });
 }
-
-/// The jobs of one warp where every warp has as many, done in `Slots` shares.
-/// shape    Tokens: of the rows that all warps together read
-template <class Job, int Tokens, int Warps>
-struct paired_work {
-  static constexpr int all = Job::jobs(Tokens);
-  static constexpr bool even = all % Warps == 0;
-  static constexpr int pieces = all / Warps * Job::pieces;
-
-  Job job;
-
-  template <int Slot, int Slots, class Rows, class Block>
-  __device__ __forceinline__ void share(Rows& rows, Block const& block, int first, int warp,
-                                        int lane) {
-    constexpr int begin = Slot * pieces / Slots, end = (Slot + 1) * pieces / Slots;
-    detail::for_each_field<end - begin>([&]<int I>() {
-      constexpr int piece = begin + I;
-      if constexpr (piece % Job::pieces == 0) {
-        job.start(rows, block, first, warp + piece / Job::pieces * Warps, lane);
-      }
-      job.template piece<piece % Job::pieces>();
-    });
-  }
-};
 
 }  // namespace ott
