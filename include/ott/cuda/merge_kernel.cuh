@@ -116,7 +116,6 @@ __global__ void __launch_bounds__(merge_threads)
   __shared__ float weights[merge_warps][round_up(row_type::most_splits, 32)];
   __shared__ __align__(16) float groups[merge_warps][D];
   __shared__ __align__(16) float exact[merge_warps][D];
-  arch::let_next_kernel_start();
   int const thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
   int const own_row = warp / RowWarps, strand = warp % RowWarps;
   int const work = static_cast<int>(blockIdx.x) * block_rows + own_row;

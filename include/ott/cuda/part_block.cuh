@@ -7,24 +7,18 @@
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/part_tile.cuh>
 #include <ott/cuda/row_fold.cuh>
+#include <ott/cuda/tile_queries.cuh>
 #include <ott/layout/layer_view.hpp>
 
 namespace ott {
 
-/// A tile of rows as a block works on it: which ones, and where their sequence stands.
-struct row_tile {
-  int sequence;
-  int kv_head;
-  int first;      // query row of the call where the sequence begins
-  int rows;       // query rows of the sequence
-  int first_row;  // of the tile, counted in query rows times query heads a KV head
-  int count;      // rows in use
-};
-
 /// What one block keeps in shared memory, and the steps that all its threads take together.
 /// shape    Rows: 16, and warps share the tokens; or 16 or 32 a warp, and each takes all tokens
+/// Few rows are worth a second piece where the queries are more exact than the operand type.
 template <class P, int Rows, int Warps>
-struct part_block {
+struct part_block : tile_queries<P, Rows, Rows == 16 ? 2 : part_operand<P>::pieces, 32 * Warps> {
+  using base = tile_queries<P, Rows, Rows == 16 ? 2 : part_operand<P>::pieces, 32 * Warps>;
+  using base::queries, base::query_pos, base::query_rest, base::threads;
   static constexpr bool splits_tokens = Rows == 16;
   static constexpr int row_tiles = splits_tokens ? 1 : Rows / (16 * Warps);  // of one warp
   static_assert(splits_tokens || Rows == 16 * row_tiles * Warps);
@@ -34,80 +28,22 @@ struct part_block {
   static constexpr int step_tokens = row_tiles > 1 && warp_tokens > 32 ? 32 : warp_tokens;
   static_assert(step_tokens % 16 == 0);
   using fold_type = row_fold<P, row_tiles>;
-  static constexpr int threads = 32 * Warps;
   static constexpr int scratch_rows = 16;
   using operand = part_operand<P>;
   static constexpr bool element_rest =
       operand::pieces > 1 && !std::same_as<typename P::element, typename operand::type>;
 
-  // Few rows are worth a second piece where the queries are more exact than the operand type.
-  static constexpr int query_pieces = splits_tokens ? 2 : operand::pieces;
   // Small blocks wait in shared memory while the block before them is multiplied.
   static constexpr bool stages_blocks =
       !exact_keys<P> && !exact_values<P> && sizeof(group_block<P>) <= 36 * 1024;
 
   std::conditional_t<stages_blocks, group_block<P>, detail::nothing> staged;
   token_tile<P, tile_tokens> tile;
-  operand_rows<P, Rows, query_pieces> queries;
-  int query_pos[Rows];
-  bool query_rest;  // are the queries more than the operand type holds?
   float warp_maximum[Warps][16];
   float warp_sum[Warps][16];
 
   /// Rows of floats in place of the tile, between parts. shape [scratch_rows][D]
   __device__ float* scratch() { return reinterpret_cast<float*>(&tile); }
-
-  /// Positions of the tile's queries; a row without a query sees nothing.
-  /// requires a barrier before they are read
-  __device__ void place_queries(attend_args<P> const& args, row_tile const& rows, int length) {
-    for (int r = static_cast<int>(threadIdx.x); r < Rows; r += threads) {
-      query_pos[r] =
-          r < rows.count ? args.position(rows.first, rows.rows, rows.first_row + r, length) : -1;
-    }
-    if (threadIdx.x == 0) query_rest = args.q.kind != kind_of<typename operand::type>();
-  }
-
-  /// Queries into operand rows [first, first + Count); `at(row, channel)` gives them.
-  template <int Count, class At>
-  __device__ void read_queries(int first, At const& at) {
-    constexpr int pairs = P::head_dim / 2;
-    constexpr int batch = 8;  // loads under way at once
-    for (int begin = static_cast<int>(threadIdx.x); begin < Count * pairs;
-         begin += batch * threads) {
-      float x[batch][2];
-      OTT_UNROLL
-      for (int j = 0; j < batch; ++j) {
-        int const i = begin + j * threads;
-        if (i >= Count * pairs) continue;
-        x[j][0] = at(first + i / pairs, i % pairs * 2);
-        x[j][1] = at(first + i / pairs, i % pairs * 2 + 1);
-      }
-      OTT_UNROLL
-      for (int j = 0; j < batch; ++j) {
-        int const i = begin + j * threads;
-        if (i < Count * pairs) queries.put(first + i / pairs, i % pairs * 2, x[j]);
-      }
-    }
-  }
-
-  __device__ void read_raw_queries(attend_args<P> const& args, row_tile const& rows) {
-    auto const read = [&]<class Q>(Q const* data) {
-      read_queries<Rows>(0, [&](int r, int c) {
-        return r < rows.count ? to_float(data[query_at(args, rows, r) + c]) : 0.0f;
-      });
-    };
-    if (args.q.kind == scalar_kind::half) read(static_cast<half const*>(args.q.data));
-    if (args.q.kind == scalar_kind::bf16) read(static_cast<bf16 const*>(args.q.data));
-    if (args.q.kind == scalar_kind::single) read(static_cast<float const*>(args.q.data));
-  }
-
-  /// Where the query of row `r` begins.
-  __device__ static std::int64_t query_at(attend_args<P> const& args, row_tile const& rows, int r) {
-    int const per_kv = args.q_per_kv();
-    int const row = rows.first_row + r;
-    return (rows.first + row / per_kv) * args.q.token_stride +
-           (rows.kv_head * per_kv + row % per_kv) * args.q.head_stride;
-  }
 
   /// Folds groups [first_group, last_group) into each warp's state.
   /// requires queries and positions are written; ends with a barrier

@@ -88,6 +88,27 @@ struct operand_rows {
     }
   }
 
+  /// The same of rows that lie one after another, by all `Threads` threads.
+  template <int Threads>
+  __device__ void copy_from(int count, typename P::element const* from) {
+    using element = typename P::element;
+    constexpr int chunks = P::head_dim / 8;  // of 16 bytes
+    constexpr int step = Threads / chunks;   // rows of one round
+    if constexpr (std::same_as<element, type> && Threads % chunks == 0 && Rows % step == 0) {
+      if (count == Rows) {
+        int const row = static_cast<int>(threadIdx.x) / chunks;
+        int const channel = static_cast<int>(threadIdx.x) % chunks * 8;
+        element const* const own = from + row * P::head_dim + channel;
+        OTT_UNROLL
+        for (int i = 0; i < Rows; i += step) {
+          arch::copy_async_16(true, &items[0][row + i][channel], own + i * P::head_dim);
+        }
+        return;
+      }
+    }
+    copy(count, [&](int row) { return from + row * P::head_dim; });
+  }
+
   /// Rows that hold no token read as zero: 0 times what lies there may be NaN.
   __device__ void clear(int first) {
     constexpr int words = length * sizeof(type) / 16;

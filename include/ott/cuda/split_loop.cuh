@@ -49,9 +49,17 @@ struct split_loop {
     __syncthreads();
     ring_type ring(shared.rings + warp * ring_type::bytes);
     rows_type rows;
-    if constexpr (!P::key_rotation::identity) arch::wait_for_kernel_ahead();
-    rows.load(args, plan, queries(shared.splits[0]), shared.splits[0].exact(), thread);
-    begin(shared.splits[0], ring);
+    auto const load = [&](split_type const& split) {
+      rows.load(args, plan, queries(split), split.exact(), thread);
+    };
+    if constexpr (P::key_rotation::identity) {
+      load(shared.splits[0]);  // before the copies, which are many
+      begin(shared.splits[0], ring);
+    } else {
+      begin(shared.splits[0], ring);
+      arch::wait_for_kernel_ahead();  // for rotated queries
+      load(shared.splits[0]);
+    }
     int line = -1;  // of the split before
 #pragma unroll 1
     for (int n = 0;; ++n) {
@@ -77,7 +85,7 @@ struct split_loop {
         shared.known.wait(n);
         if (next.sequence < 0) return;
         ring = ring_type(shared.rings + warp * ring_type::bytes);
-        rows.load(args, plan, queries(next), next.exact(), thread);
+        load(next);
         begin(next, ring);
       };
       if (split.exact()) {
