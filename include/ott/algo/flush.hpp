@@ -42,30 +42,52 @@ OTT_HD constexpr void copy_traced(Team const& team, head_state<P>& state, Rows c
       });
 }
 
-/// Scores the group, traces its outliers and keeps their rows.
+/// Scores the group in the tile. True: a token may enter the pools.
+/// requires the tile holds the group's raw keys, what is held is published; every member calls
+template <class P, class Team>
+OTT_HD constexpr bool find_outliers(Team const& team, flush_scratch<P>& scratch, int first_pos,
+                                    int capacity) {
+  std::uint64_t const bar = scratch.held.bar(capacity);
+  if (bar == 0) return false;
+  score_group<P>(team, scratch, first_pos);
+  team.sync();
+  bool enters = false;
+  for_each(team, P::group, [&](int token) { enters = enters || scratch.scores[token] < bar; });
+  return any_member(team, enters);
+}
+
+/// Traces the outliers of a scored group and keeps their rows. Then marks are published.
 /// shape    rows.key(pos), rows.value(pos): raw elements of one position
-/// requires every member calls; a sync before marks are read
+/// requires marks are clear; every member calls
 template <class P, class Team, class Rows>
 OTT_HD constexpr void trace_outliers(Team const& team, flush_scratch<P>& scratch, Rows const& rows,
                                      head_state<P>& state, int first_pos, int capacity) {
-  team.sync();  // the scratch and the entries of the group before are no longer read
-  if constexpr (flush_scratch<P>::needs_tile) {
-    load_tile<P>(team, scratch, [&](int token) { return rows.key(first_pos + token); });
-  }
+  rank_lowest<P>(team, scratch);
+  team.sync();
+  trace_group<P>(team, scratch, state, first_pos, capacity);
+  team.sync();
+  copy_traced<P>(team, state, rows, scratch.num_before, scratch.num_traced);
+}
+
+/// No token of the group is traced yet.
+template <class P, class Team>
+OTT_HD constexpr void clear_marks(Team const& team, flush_scratch<P>& scratch) {
   for_each(team, P::group / 32, [&](int word) { scratch.marks[word] = 0; });
   if (team.rank() == 0) scratch.num_traced = 0;
-  if constexpr (flush_scratch<P>::traces) gather_held<P>(team, scratch.held, state);
-  settle(team);
-  team.sync();
-  if constexpr (flush_scratch<P>::traces) {
-    if (scratch.held.bar(capacity) == 0) return;  // nothing can enter
-    score_group<P>(team, scratch, first_pos);
-    team.sync();
-    rank_lowest<P>(team, scratch);
-    team.sync();
-    trace_group<P>(team, scratch, state, first_pos, capacity);
-    team.sync();
-    copy_traced<P>(team, state, rows, scratch.num_before, scratch.num_traced);
+}
+
+/// Begins to load one tensor of a group: fast where all of it lies in the window.
+/// shape    rows.key(pos), rows.value(pos), rows.in_window(): see position_rows
+/// requires every member calls; settle() and a sync before the tile is read
+template <class P, class Team, class Rows>
+OTT_HD constexpr void fetch_group(Team const& team, flush_scratch<P>& scratch, Rows const& rows,
+                                  int first_pos, bool keys) {
+  if (first_pos + P::group <= rows.first_new) {
+    load_tile<P>(team, scratch, rows.in_window(first_pos, keys));
+  } else {
+    load_tile<P>(team, scratch, [&](int token) {
+      return keys ? rows.key(first_pos + token) : rows.value(first_pos + token);
+    });
   }
 }
 
@@ -133,13 +155,23 @@ template <class P, class Team, class Rows>
 OTT_HD constexpr void flush_group(Team const& team, flush_scratch<P>& scratch, Rows const& rows,
                                   head_state<P>& state, group_block<P>& block, int first_pos,
                                   int capacity) {
-  trace_outliers<P>(team, scratch, rows, state, first_pos, capacity);
+  constexpr bool traces = flush_scratch<P>::traces;
+  team.sync();  // the scratch and the entries of the group before are no longer read
+  if constexpr (traces || !exact_keys<P>) fetch_group<P>(team, scratch, rows, first_pos, true);
+  clear_marks<P>(team, scratch);
+  if constexpr (traces) gather_held<P>(team, scratch.held, state);
+  settle(team);
   team.sync();
+  if constexpr (traces) {
+    if (find_outliers<P>(team, scratch, first_pos, capacity)) {
+      trace_outliers<P>(team, scratch, rows, state, first_pos, capacity);
+    }
+  }
   for_each(team, P::group / 32, [&](int word) { block.v.marks[word] = scratch.marks[word]; });
   quantize_keys<P>(team, scratch, rows, block, first_pos);
   if constexpr (!exact_values<P>) {
     team.sync();
-    load_tile<P>(team, scratch, [&](int token) { return rows.value(first_pos + token); });
+    fetch_group<P>(team, scratch, rows, first_pos, false);
     settle(team);
     team.sync();
   }

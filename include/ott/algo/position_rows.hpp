@@ -29,6 +29,20 @@ struct position_rows {
     return pos < first_new ? state->window_v + head_state<P>::window_row(pos)
                            : new_v.row(pos - first_new, kv_head);
   }
+
+  /// Rows of positions `first` + i for i in 0 .. window - 1, with one division for all of them.
+  struct window_run {
+    element const* window;
+    int first_slot;
+    OTT_HD constexpr element const* operator()(int i) const {
+      int const slot = first_slot + i;
+      return window + (slot < window_capacity<P> ? slot : slot - window_capacity<P>)*P::head_dim;
+    }
+  };
+  /// requires all of them lie in the window
+  OTT_HD constexpr window_run in_window(int first, bool keys) const {
+    return {keys ? state->window_k : state->window_v, first % window_capacity<P>};
+  }
 };
 
 }  // namespace ott

@@ -77,6 +77,18 @@ OTT_HD constexpr void store_pair(Team const& team, std::uint32_t* to,
   }
 }
 
+/// Is it true of any member? A team that cannot tell says yes.
+/// requires every member calls; a barrier
+template <class Team>
+OTT_HD constexpr bool any_member(Team const& team, bool own) {
+  if constexpr (requires { team.any(own); }) {
+    return team.any(own);
+  } else {
+    team.sync();
+    return true;
+  }
+}
+
 /// Waits for this member's own fetch_chunk calls.
 template <class Team>
 OTT_HD constexpr void settle(Team const& team) {

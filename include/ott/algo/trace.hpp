@@ -40,10 +40,10 @@ struct held_entries {
 };
 
 /// Collects what the outlier pool holds.
+/// shape    state: num_traced and entries of a head_state<P>, or a copy of them
 /// requires entries of the state are published; every member calls; then a sync
-template <class P, class Team>
-OTT_HD constexpr void gather_held(Team const& team, held_entries<P>& held,
-                                  head_state<P> const& state) {
+template <class P, class Team, class State>
+OTT_HD constexpr void gather_held(Team const& team, held_entries<P>& held, State const& state) {
   int const total = state.num_traced;
   for_each(team, total, [&](int e) {
     int before = 0;

@@ -157,7 +157,13 @@ void cuda_backend<P>::append(layer_view<P> layer, batch_view batch, view<element
       return;
     }
   }
-  launch(where, append_kernel<P>, each, s, layer, batch, k, v);
+  // About a block a multiprocessor: it looks after several heads, of which few flush in one step.
+  std::int64_t const blocks = device_attribute(cudaDevAttrMultiProcessorCount);
+  std::int64_t const each_block =
+      heads < append_most * blocks ? ceil_div(heads, blocks) : std::int64_t{append_most};
+  launch(where, append_kernel<P>,
+         {ceil_div(heads, each_block), step_threads, step_flush<P>::shared_bytes, true}, s, layer,
+         batch, k, v, static_cast<int>(each_block));
 }
 
 template <cache_policy P>
