@@ -64,52 +64,89 @@ OTT_HD constexpr void keep_params(flush_scratch<P>& scratch, typename P::param* 
   }
 }
 
-/// Ends of the ranges of all channels, in parts: part i / D of channel i % D.
+/// No element yet: what any range widens.
+template <class T>
+OTT_HD constexpr word_range nothing_yet() {
+  using chunk = element_chunk<T>;
+  return {chunk::filled(from_float<T>(infinity())), chunk::filled(from_float<T>(-infinity()))};
+}
+
+/// Ranges of all channels but for traced tokens, a word of channels at a time, in parts.
+/// shape    ranges: [part][words of a row]
 template <class P, class Team>
-OTT_HD constexpr void channel_ends(Team const& team, flush_scratch<P>& scratch) {
-  constexpr int at_once = 4;
-  constexpr int quads = P::head_dim / at_once;
+OTT_HD constexpr void range_channels(Team const& team, flush_scratch<P>& scratch) {
+  using element = typename P::element;
+  constexpr int per_word = element_chunk<element>::per_word;
+  constexpr int words = P::head_dim / per_word;
   constexpr int parts = flush_scratch<P>::channel_parts;
-  for_each(team, quads * parts, [&](int i) {
-    int const channel = i % quads * at_once;
-    array<float, at_once> lo{};
-    array<float, at_once> hi{};
-    for (int e = 0; e < at_once; ++e) {
-      lo[e] = infinity();
-      hi[e] = -infinity();
-    }
-    for (int token = i / quads * (P::group / parts); token < (i / quads + 1) * (P::group / parts);
-         ++token) {
-      auto const x = scratch.template values<at_once>(token, channel);
+  constexpr int at_once = 2;
+  for_each(team, words / at_once * parts, [&](int i) {
+    int const word = i % (words / at_once) * at_once;
+    int const part = i / (words / at_once);
+    array<word_range, at_once> ranges{};
+    for (int w = 0; w < at_once; ++w) ranges[w] = nothing_yet<element>();
+    for (int n = 0; n < P::group / parts; n += 4) {  // groups are multiples of 32 tokens
+      int const first = part * (P::group / parts) + n;
+      std::uint32_t const marks = scratch.stand_ins(first / 32) >> first % 32;
       OTT_UNROLL
-      for (int e = 0; e < at_once; ++e) {
-        lo[e] = lower_end(team, lo[e], x[e]);
-        hi[e] = upper_end(team, hi[e], x[e]);
+      for (int t = 0; t < 4; ++t) {
+        if ((marks >> t & 1u) != 0) continue;
+        auto const x = scratch.tile.template words_at<at_once>(first + t, word * per_word);
+        OTT_UNROLL
+        for (int w = 0; w < at_once; ++w) {
+          ranges[w] = widened<element>(team, ranges[w], {x[w], x[w]});
+        }
       }
     }
     OTT_UNROLL
-    for (int e = 0; e < at_once; ++e) {
-      scratch.low[i / quads * P::head_dim + channel + e] = lo[e];
-      scratch.high[i / quads * P::head_dim + channel + e] = hi[e];
-    }
+    for (int w = 0; w < at_once; ++w) scratch.ranges[part * words + word + w] = ranges[w];
   });
 }
 
-/// Ends of the range of `count` neighbouring channels of one token.
+/// Ranges of `width` channels of each token, words as they come, in parts.
+/// shape    ranges: [part][token]
 template <class P, class Team>
-OTT_HD constexpr value_range token_ends(Team const& team, flush_scratch<P> const& scratch,
-                                        int token, int channel, int count) {
-  constexpr int at_once = 8;
+OTT_HD constexpr void range_tokens(Team const& team, flush_scratch<P>& scratch, int width) {
+  using element = typename P::element;
+  using chunk = element_chunk<element>;
+  for_each(team, P::head_dim / width * P::group, [&](int i) {
+    word_range range = nothing_yet<element>();
+    int const first = i / P::group * width;
+    for (int channel = first; channel < first + width; channel += chunk::size) {
+      auto const x = scratch.tile.template words_at<4>(i % P::group, channel);
+      OTT_UNROLL
+      for (int w = 0; w < 4; ++w) range = widened<element>(team, range, {x[w], x[w]});
+    }
+    scratch.ranges[i] = range;
+  });
+}
+
+/// The range of one slice from its parts and, where tokens were traced, from what stands in.
+template <class P, class Layout, class Team>
+OTT_HD constexpr value_range range_of_slice(Team const& team, flush_scratch<P> const& scratch,
+                                            int token, int channel, int first, int stride,
+                                            int parts) {
+  using element = typename P::element;
+  using chunk = element_chunk<element>;
   value_range ends{infinity(), -infinity()};
-  for (int c = channel; c < channel + count; c += at_once) {
-    auto const x = scratch.template values<at_once>(token, c);
-    OTT_UNROLL
-    for (int e = 0; e < at_once; ++e) {
-      ends.lo = lower_end(team, ends.lo, x[e]);
-      ends.hi = upper_end(team, ends.hi, x[e]);
+  auto const add = [&](float lo, float hi) {
+    ends = {lesser(ends.lo, lo), greater(ends.hi, hi)};
+  };
+  if (Layout::by_channel || !scratch.stands_in(token)) {
+    word_range range = scratch.ranges[first];
+    for (int part = 1; part < parts; ++part) {
+      range = widened<element>(team, range, scratch.ranges[first + part * stride]);
+    }
+    for (int i = 0; i < chunk::per_word; ++i) {
+      if (Layout::by_channel && i != channel % chunk::per_word) continue;
+      add(to_float(chunk::from_word(range.lo, i)), to_float(chunk::from_word(range.hi, i)));
     }
   }
-  return ends;
+  if (Layout::by_channel ? scratch.num_traced != 0 : scratch.stands_in(token)) {
+    int const count = Layout::by_channel ? 1 : Layout::width;
+    for (int c = channel; c < channel + count; ++c) add(scratch.stand_in[c], scratch.stand_in[c]);
+  }
+  return ends.lo <= ends.hi ? ends : value_range{0.0f, 0.0f};  // else nothing but NaN
 }
 
 /// min_max over elements, many members to a slice: the ends of a range do not mind the order.
@@ -117,42 +154,26 @@ template <class P, class Quantizer, class Layout, class Team>
 OTT_HD constexpr void fit_ranges(Team const& team, flush_scratch<P>& scratch,
                                  typename P::param* out) {
   using tile = sliced_tile<P, Quantizer, Layout>;
-  constexpr int token_parts =
-      tile::sets_a_token == 1 && P::head_dim % 32 == 0 ? flush_scratch<P>::token_parts : 1;
-  constexpr int parts = Layout::by_channel ? flush_scratch<P>::channel_parts : token_parts;
-  auto const keep = [&](int s, value_range ends) {
-    if (!(ends.lo <= ends.hi)) ends = {0.0f, 0.0f};  // nothing but NaN
+  constexpr int per_word = element_chunk<typename P::element>::per_word;
+  constexpr bool halved = tile::sets_a_token == 1 && P::head_dim % 32 == 0;
+  constexpr int parts = Layout::by_channel ? flush_scratch<P>::channel_parts : halved ? 2 : 1;
+  constexpr int stride = Layout::by_channel ? P::head_dim / per_word : P::group;
+  if constexpr (Layout::by_channel) {
+    range_channels<P>(team, scratch);
+  } else {
+    range_tokens<P>(team, scratch, halved ? P::head_dim / 2 : Layout::width);
+  }
+  team.sync();
+  for_each(team, tile::num_slices, [&](int s) {
+    int const token = Layout::by_channel ? 0 : s / tile::sets_a_token;
+    int const set = Layout::by_channel ? s : s % tile::sets_a_token;
+    int const channel = Layout::by_channel ? s : set * Layout::width;
+    int const first = Layout::by_channel ? s / per_word : set * P::group + token;
+    auto const ends =
+        range_of_slice<P, Layout>(team, scratch, token, channel, first, stride, parts);
     keep_params<P, Quantizer, Layout>(
         scratch, out, s, stored<Quantizer, typename P::param>(Quantizer::fit(ends.lo, ends.hi)));
-  };
-  if constexpr (parts == 1) {
-    for_each(team, tile::num_slices, [&](int s) {
-      keep(s, token_ends<P>(team, scratch, s / tile::sets_a_token,
-                            s % tile::sets_a_token * Layout::width, Layout::width));
-    });
-  } else {
-    if constexpr (Layout::by_channel) {
-      channel_ends<P>(team, scratch);
-    } else {
-      constexpr int width = P::head_dim / parts;
-      for_each(team, parts * P::group, [&](int i) {
-        value_range const ends =
-            token_ends<P>(team, scratch, i % P::group, i / P::group * width, width);
-        scratch.low[i] = ends.lo;
-        scratch.high[i] = ends.hi;
-      });
-    }
-    team.sync();
-    for_each(team, tile::num_slices, [&](int s) {
-      value_range ends{scratch.low[s], scratch.high[s]};
-      OTT_UNROLL
-      for (int part = 1; part < parts; ++part) {
-        ends.lo = lower_end(team, ends.lo, scratch.low[part * tile::num_slices + s]);
-        ends.hi = upper_end(team, ends.hi, scratch.high[part * tile::num_slices + s]);
-      }
-      keep(s, ends);
-    });
-  }
+  });
 }
 
 }  // namespace detail

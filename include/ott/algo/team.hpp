@@ -5,8 +5,9 @@
 
 #include <ott/algo/tile.hpp>
 #include <ott/core/array.hpp>
-#include <ott/core/exact.hpp>
+#include <ott/core/bits.hpp>
 #include <ott/core/macros.hpp>
+#include <ott/core/scalar.hpp>
 
 namespace ott {
 
@@ -29,7 +30,7 @@ struct serial_team {
 /// Deals 0 .. count - 1 to the members; each index has exactly one owner.
 template <class Team, class Body>
 OTT_HD constexpr void for_each(Team const& team, int count, Body const& body) {
-  for (int i = team.rank(); i < count; i += team.size()) body(i);
+  for (int i = team.rank(); i < count; i += team.size()) body(not_negative(i));
 }
 
 // What a team may do better than plain code, and what plain code does for a team that does not.
@@ -53,6 +54,18 @@ OTT_HD constexpr element_chunk<T> load_chunk(Team const& team, T const* from) {
     return team.load_chunk(from);
   } else {
     return element_chunk<T>::of(from);
+  }
+}
+
+/// Writes sixteen bytes of elements.
+template <class Team, class T>
+OTT_HD constexpr void store_chunk(Team const& team, T* to, element_chunk<T> const& chunk) {
+  if constexpr (requires { team.store_chunk(to, chunk); }) {
+    team.store_chunk(to, chunk);
+  } else {
+    for (int i = 0; i < element_chunk<T>::size; ++i) {
+      to[i] = chunk.from_word(chunk.words[i / chunk.per_word], i % chunk.per_word);
+    }
   }
 }
 
@@ -83,21 +96,47 @@ OTT_HD constexpr void settle(Team const& team) {
   if constexpr (requires { team.settle(); }) team.settle();
 }
 
-/// lesser() and greater() of core/exact.hpp, but for the sign of a zero, which no stored bit shows.
-template <class Team>
-OTT_HD constexpr float lower_end(Team const& team, float best, float x) {
-  if constexpr (requires { team.lower_end(best, x); }) {
-    return team.lower_end(best, x);
+/// The range of each element of a word over many words: one word of lower ends, one of upper ends.
+struct word_range {
+  std::uint32_t lo;
+  std::uint32_t hi;
+};
+
+/// The range that holds two others; NaN is passed over. Which sign a zero has is left open: no
+/// stored bit shows it.
+template <scalar T, class Team>
+OTT_HD constexpr word_range widened(Team const& team, word_range range, word_range other) {
+  if constexpr (requires { team.template widened<T>(range, other); }) {
+    return team.template widened<T>(range, other);
   } else {
-    return lesser(best, x);
+    using chunk = element_chunk<T>;
+    for (int i = 0; i < chunk::per_word; ++i) {
+      std::uint32_t const own = chunk::mask_of(i);
+      float const lo = to_float(chunk::from_word(other.lo, i));
+      float const hi = to_float(chunk::from_word(other.hi, i));
+      bool const below = lo < to_float(chunk::from_word(range.lo, i));
+      bool const above = hi > to_float(chunk::from_word(range.hi, i));
+      if (below) range.lo = (range.lo & ~own) | (other.lo & own);
+      if (above) range.hi = (range.hi & ~own) | (other.hi & own);
+    }
+    return range;
   }
 }
+
+/// 0xffff in each half of a word where the fp16 number of `x` is at least that of `bound`.
 template <class Team>
-OTT_HD constexpr float upper_end(Team const& team, float best, float x) {
-  if constexpr (requires { team.upper_end(best, x); }) {
-    return team.upper_end(best, x);
+OTT_HD constexpr std::uint32_t at_least(Team const& team, std::uint32_t x, std::uint32_t bound) {
+  if constexpr (requires { team.at_least(x, bound); }) {
+    return team.at_least(x, bound);
   } else {
-    return greater(best, x);
+    using chunk = element_chunk<half>;
+    std::uint32_t mask = 0;
+    for (int i = 0; i < chunk::per_word; ++i) {
+      if (to_float(chunk::from_word(x, i)) >= to_float(chunk::from_word(bound, i))) {
+        mask |= chunk::mask_of(i);
+      }
+    }
+    return mask;
   }
 }
 

@@ -29,11 +29,13 @@ struct held_entries {
   }
   OTT_HD constexpr int largest() const {
     int at = 0;
+    entry most = entries[0];
     for (int e = 1; e < count; ++e) {
-      bool const above =
-          entries[e].score > entries[at].score ||
-          (entries[e].score == entries[at].score && entries[e].pos > entries[at].pos);
-      if (above) at = e;
+      entry const own = entries[e];
+      if (own.score > most.score || (own.score == most.score && own.pos > most.pos)) {
+        at = e;
+        most = own;
+      }
     }
     return at;
   }
