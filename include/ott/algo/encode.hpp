@@ -50,24 +50,37 @@ template <int Bits>
   requires(Bits <= 2)
 struct encoder<affine<Bits>, half, true> {
   static constexpr int max_code = affine<Bits>::max_code;
-  float zero;  // infinity where the scale is 0: what lies below it, or is NaN, has code 0
-  float scale;
+  typename affine<Bits>::params params;
+  float step;  // the scale; NaN, beside which every comparison fails, where it is 0
 
   OTT_HD static constexpr encoder of(typename affine<Bits>::params p) {
-    return {p.scale == 0.0f ? infinity() : p.zero, p.scale};
+    return {p, p.scale == 0.0f ? not_a_number() : p.scale};
   }
   OTT_HD constexpr int operator()(float x) const {
     int code = 0;
     for (int j = 0; j < max_code; ++j) code += above(j, x) ? 1 : 0;
     return code;
   }
+  /// The code as a number, and what it reads as: selected, as conversions are slow.
+  OTT_HD constexpr float number(float x) const {
+    float code = 0;
+    for (int j = 0; j < max_code; ++j) code = above(j, x) ? static_cast<float>(j + 1) : code;
+    return code;
+  }
+  OTT_HD constexpr float read(float x) const {
+    float value = affine<Bits>::decode(params, 0);
+    for (int j = 0; j < max_code; ++j) {
+      value = above(j, x) ? affine<Bits>::decode(params, j + 1) : value;
+    }
+    return value;
+  }
   /// Between code j and the next.
   OTT_HD constexpr float middle(int j) const {
-    return exact_mul(static_cast<float>(j) + 0.5f, scale);
+    return exact_mul(static_cast<float>(j) + 0.5f, step);
   }
   /// Is the code of x above j?
   OTT_HD constexpr bool above(int j, float x) const {
-    float const off = exact_sub(x, zero);
+    float const off = exact_sub(x, params.zero);
     return j % 2 == 0 ? off > middle(j) : off >= middle(j);
   }
 };
@@ -129,8 +142,20 @@ struct encoder<symmetric<Bits>, Param, true> {
 /// A quantizer for fits that only try stored parameters: the same, but for the way it encodes.
 template <class Q, class Param>
 struct fast_encoding : Q {
+  using encoder_type = encoder<Q, Param, true>;
+
   OTT_HD static constexpr int encode(typename Q::params p, float x) {
-    return encoder<Q, Param, true>::of(p)(x);
+    return encoder_type::of(p)(x);
+  }
+  OTT_HD static constexpr float code_number(typename Q::params p, float x)
+    requires requires(encoder_type const& e) { e.number(x); }
+  {
+    return encoder_type::of(p).number(x);
+  }
+  OTT_HD static constexpr float read(typename Q::params p, float x)
+    requires requires(encoder_type const& e) { e.read(x); }
+  {
+    return encoder_type::of(p).read(x);
   }
 };
 

@@ -40,12 +40,25 @@ inline constexpr bool compares_elements =
     quantizes_elements<P> && std::same_as<typename P::element, half> &&
     tries_stored<Fit> && has_bounds<Quantizer, typename P::param>;
 
+template <class P, class Layout>
+inline constexpr int num_slices =
+    Layout::by_channel ? P::head_dim : P::group * (P::head_dim / Layout::width);
+
 /// One for each code but the lowest and each slice. shape [code - 1][slice]
 template <class P, class Quantizer, class Fit, class Layout>
 inline constexpr int num_bounds = [] {
   if constexpr (compares_elements<P, Quantizer, Fit>) {
-    return Quantizer::max_code *
-           (Layout::by_channel ? P::head_dim : P::group * (P::head_dim / Layout::width));
+    return Quantizer::max_code * num_slices<P, Layout>;
+  } else {
+    return 0;
+  }
+}();
+
+/// Floats of what the parts of a search find. shape [part][slice][error, trial, parameters]
+template <class P, class Quantizer, class Fit, class Layout>
+inline constexpr int num_found = [] {
+  if constexpr (!quantizes_elements<P> && !is_passthrough<Quantizer> && fit_in_parts<Fit>) {
+    return Fit::parts * num_slices<P, Layout> * (2 + Layout::num_fields);
   } else {
     return 0;
   }
@@ -71,6 +84,9 @@ struct flush_scratch {
   static constexpr int num_bounds = detail::larger(
       detail::num_bounds<P, typename P::key_quantizer, typename P::key_fit, key_layout<P>>,
       detail::num_bounds<P, typename P::value_quantizer, typename P::value_fit, value_layout<P>>);
+  static constexpr int num_found = detail::larger(
+      detail::num_found<P, typename P::key_quantizer, typename P::key_fit, key_layout<P>>,
+      detail::num_found<P, typename P::value_quantizer, typename P::value_fit, value_layout<P>>);
   static constexpr int tile_rows = needs_tile ? P::group : 1;
   using tile_type =
       std::conditional_t<holds_elements, element_tile<typename P::element, tile_rows, P::head_dim>,
@@ -80,6 +96,7 @@ struct flush_scratch {
   alignas(16) float params[num_params > 0 ? num_params : 1];  // as stored, by slice
   alignas(16) float stand_in[P::head_dim];  // for traced tokens, where the tile keeps elements
   word_range ranges[num_ranges];
+  float found[num_found > 0 ? num_found : 1];
   alignas(16) half bounds[num_bounds > 0 ? num_bounds : 1];  // where codes begin
   score_parts<P> parts;
   std::uint64_t scores[P::group];

@@ -16,7 +16,7 @@ struct sliced_tile {
   using params = typename Quantizer::params;
   static constexpr int num_fields = Layout::num_fields;
   static constexpr int sets_a_token = P::head_dim / Layout::width;
-  static constexpr int num_slices = Layout::by_channel ? P::head_dim : P::group * sets_a_token;
+  static constexpr int num_slices = detail::num_slices<P, Layout>;
 
   flush_scratch<P> const* scratch;
 
@@ -176,6 +176,39 @@ OTT_HD constexpr void fit_ranges(Team const& team, flush_scratch<P>& scratch,
   });
 }
 
+/// A search for the parameters of every slice, many members to a slice.
+template <class P, class Fit, class Quantizer, class Layout, class Team>
+OTT_HD constexpr void search_slices(Team const& team, flush_scratch<P>& scratch,
+                                    typename P::param* out) {
+  using param = typename P::param;
+  using asked = fitted_quantizer<Quantizer, param, Fit>;
+  using tile = sliced_tile<P, Quantizer, Layout>;
+  using params = array<float, tile::num_fields>;
+  constexpr int each = 2 + tile::num_fields;
+  for_each(team, Fit::parts * tile::num_slices, [&](int i) {
+    auto const result = Fit::template part<asked, param>(
+        tile{&scratch}.values(i % tile::num_slices), i / tile::num_slices);
+    float* const to = scratch.found + i * each;
+    to[0] = result.error;
+    to[1] = static_cast<float>(result.trial);
+    auto const fields = bit_cast<params>(result.params);
+    for (int f = 0; f < tile::num_fields; ++f) to[2 + f] = fields[f];
+  });
+  team.sync();
+  for_each(team, tile::num_slices, [&](int s) {
+    auto const found = [&](int part) {
+      float const* const from = scratch.found + (part * tile::num_slices + s) * each;
+      params fields{};
+      for (int f = 0; f < tile::num_fields; ++f) fields[f] = from[2 + f];
+      return fit_result<asked>{bit_cast<typename Quantizer::params>(fields), from[0],
+                               static_cast<int>(from[1])};
+    };
+    auto best = found(0);
+    for (int part = 1; part < Fit::parts; ++part) best.take_better(found(part));
+    keep_params<P, Quantizer, Layout>(scratch, out, s, best.params);
+  });
+}
+
 }  // namespace detail
 
 /// Chooses the parameters of every slice and stores them.
@@ -186,6 +219,8 @@ OTT_HD constexpr void fit_slices(Team const& team, flush_scratch<P>& scratch,
   using param = typename P::param;
   if constexpr (flush_scratch<P>::holds_elements) {
     detail::fit_ranges<P, Quantizer, Layout>(team, scratch, out);
+  } else if constexpr (fit_in_parts<Fit>) {
+    detail::search_slices<P, Fit, Quantizer, Layout>(team, scratch, out);
   } else {
     using tile = sliced_tile<P, Quantizer, Layout>;
     using asked = fitted_quantizer<Quantizer, param, Fit>;
@@ -209,7 +244,7 @@ OTT_HD constexpr void fit_slices(Team const& team, flush_scratch<P>& scratch,
 template <class P, class Team>
 OTT_HD constexpr void store_factors(Team const& team, flush_scratch<P>& scratch, half* out) {
   using quantizer = typename P::key_quantizer;
-  using encode = encoder<quantizer, typename P::param, detail::tries_stored<typename P::key_fit>>;
+  using asked = fitted_quantizer<quantizer, typename P::param, typename P::key_fit>;
   sliced_tile<P, quantizer, key_layout<P>> const tile{&scratch};
   for_each(team, P::group, [&](int token) {
     float factor = scratch.factors[token];
@@ -219,7 +254,7 @@ OTT_HD constexpr void store_factors(Team const& team, flush_scratch<P>& scratch,
       float with_codes = 0;
       for (int c = 0; c < P::head_dim; ++c) {
         auto const params = tile.params_of(tile.slice_of(token, c));
-        float const read = quantizer::decode(params, encode::of(params)(row[c]));
+        float const read = read_value<asked>(params, row[c]);
         own = exact_add(own, exact_mul(row[c], row[c]));
         with_codes = exact_add(with_codes, exact_mul(row[c], read));
       }
