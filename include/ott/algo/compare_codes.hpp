@@ -2,7 +2,6 @@
 
 #include <cstdint>
 
-#include <ott/algo/code_bounds.hpp>
 #include <ott/algo/code_pair.hpp>
 #include <ott/algo/flush_scratch.hpp>
 #include <ott/algo/quantize.hpp>
@@ -13,18 +12,6 @@
 // Codes of one or two bits of fp16 elements, two elements an instruction: which bounds an element
 // reaches says its code.
 namespace ott::detail {
-
-/// Finds where the codes of every slice begin.
-/// requires parameters are published; every member calls; then a sync
-template <class P, class Quantizer, class Layout, class Team>
-OTT_HD constexpr void find_bounds(Team const& team, flush_scratch<P>& scratch) {
-  using tile = sliced_tile<P, Quantizer, Layout>;
-  for_each(team, Quantizer::max_code * tile::num_slices, [&](int i) {
-    auto const params = tile{&scratch}.params_of(i % tile::num_slices);
-    scratch.bounds[i] = first_above(encoder<Quantizer, typename P::param, true>::of(params),
-                                    i / tile::num_slices);
-  });
-}
 
 /// The bounds that the elements of one word of the tile are compared with.
 template <class P, class Quantizer, class Layout>

@@ -97,33 +97,34 @@ OTT_HD constexpr void pack_plane(Team const& team, std::uint32_t* words, MakePai
 
 }  // namespace detail
 
-/// Writes the codes, eight bytes at a time.
-/// requires parameters are published; every member calls; bounds of the scratch are not in use
-template <class P, class Quantizer, class Layout, class Fit, class Team>
-OTT_HD constexpr void pack_codes(Team const& team, flush_scratch<P>& scratch,
+/// Writes the codes, eight bytes at a time; `Untraced`: it is known that no token was.
+/// requires parameters and bounds are published; every member calls
+template <class P, class Quantizer, class Layout, class Fit, bool Untraced = false, class Team>
+OTT_HD constexpr void pack_codes(Team const& team, flush_scratch<P> const& scratch,
                                  std::uint32_t* words) {
   using codes = typename Layout::codes;
   using low = typename codes::low_plane;
-  if constexpr (detail::compares_elements<P, Quantizer, Fit>) {
-    if (scratch.num_traced == 0) {  // else some rows are no elements
-      detail::find_bounds<P, Quantizer, Layout>(team, scratch);
-      team.sync();
+  constexpr bool compares = detail::compares_elements<P, Quantizer, Fit>;
+  if constexpr (compares) {
+    if (Untraced || scratch.num_traced == 0) {  // else some rows are no elements
       detail::pack_plane<P, Layout, low>(team, words, [&](int token, int channel) {
         return detail::compare_pair<P, Quantizer, Layout, low>(team, scratch, token, channel);
       });
       return;
     }
   }
-  detail::pack_plane<P, Layout, low>(team, words, [&](int token, int channel) {
-    return detail::make_pair<P, Quantizer, Layout, Fit, low, 0>(scratch, token, channel);
-  });
-  if constexpr (codes::split) {
-    using high = typename codes::high_plane;
-    detail::pack_plane<P, Layout, high>(
-        team, words + low::num_words, [&](int token, int channel) {
-          return detail::make_pair<P, Quantizer, Layout, Fit, high, low::bits>(scratch, token,
-                                                                               channel);
-        });
+  if constexpr (!compares || !Untraced) {
+    detail::pack_plane<P, Layout, low>(team, words, [&](int token, int channel) {
+      return detail::make_pair<P, Quantizer, Layout, Fit, low, 0>(scratch, token, channel);
+    });
+    if constexpr (codes::split) {
+      using high = typename codes::high_plane;
+      detail::pack_plane<P, Layout, high>(
+          team, words + low::num_words, [&](int token, int channel) {
+            return detail::make_pair<P, Quantizer, Layout, Fit, high, low::bits>(scratch, token,
+                                                                                 channel);
+          });
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ott/algo/code_bounds.hpp>
 #include <ott/algo/encode.hpp>
 #include <ott/algo/flush_scratch.hpp>
 #include <ott/algo/team.hpp>
@@ -61,6 +62,20 @@ OTT_HD constexpr void keep_params(flush_scratch<P>& scratch, typename P::param* 
   for (int f = 0; f < tile::num_fields; ++f) {
     scratch.params[s * tile::num_fields + f] = fields[f];
     out[Layout::param_index(token, channel, f)] = to_param<typename P::param>(fields[f]);
+  }
+}
+
+/// Keeps where the codes of one slice begin, where elements are compared with that.
+template <class P, class Fit, class Quantizer, class Layout>
+OTT_HD constexpr void keep_bounds(flush_scratch<P>& scratch, int s,
+                                  typename Quantizer::params const& params) {
+  if constexpr (compares_elements<P, Quantizer, Fit>) {
+    if (scratch.num_traced != 0) return;  // some rows are no elements
+    OTT_UNROLL
+    for (int j = 0; j < Quantizer::max_code; ++j) {
+      scratch.bounds[j * num_slices<P, Layout> + s] =
+          first_above(encoder<Quantizer, typename P::param, true>::of(params), j);
+    }
   }
 }
 
@@ -149,30 +164,59 @@ OTT_HD constexpr value_range range_of_slice(Team const& team, flush_scratch<P> c
   return ends.lo <= ends.hi ? ends : value_range{0.0f, 0.0f};  // else nothing but NaN
 }
 
-/// min_max over elements, many members to a slice: the ends of a range do not mind the order.
-template <class P, class Quantizer, class Layout, class Team>
-OTT_HD constexpr void fit_ranges(Team const& team, flush_scratch<P>& scratch,
-                                 typename P::param* out) {
-  using tile = sliced_tile<P, Quantizer, Layout>;
-  constexpr int per_word = element_chunk<typename P::element>::per_word;
-  constexpr bool halved = tile::sets_a_token == 1 && P::head_dim % 32 == 0;
-  constexpr int parts = Layout::by_channel ? flush_scratch<P>::channel_parts : halved ? 2 : 1;
-  constexpr int stride = Layout::by_channel ? P::head_dim / per_word : P::group;
+/// Parameters of channels that only fill up a tile.
+template <class P, class Layout, class Team>
+OTT_HD constexpr void clear_padding(Team const& team, typename P::param* out) {
   if constexpr (Layout::by_channel) {
-    range_channels<P>(team, scratch);
-  } else {
-    range_tokens<P>(team, scratch, halved ? P::head_dim / 2 : Layout::width);
+    for_each(team, Layout::padded_channels - P::head_dim, [&](int i) {
+      for (int f = 0; f < Layout::num_fields; ++f) {
+        out[Layout::param_index(0, P::head_dim + i, f)] = to_param<typename P::param>(0.0f);
+      }
+    });
   }
-  team.sync();
-  for_each(team, tile::num_slices, [&](int s) {
+}
+
+/// How the elements of a slice are shared out while their range is found.
+template <class P, class Quantizer, class Layout>
+struct range_parts {
+  using tile = sliced_tile<P, Quantizer, Layout>;
+  static constexpr int per_word = element_chunk<typename P::element>::per_word;
+  static constexpr bool halved = tile::sets_a_token == 1 && P::head_dim % 32 == 0;
+  static constexpr int count = Layout::by_channel ? flush_scratch<P>::channel_parts
+                               : halved           ? 2
+                                                  : 1;
+  static constexpr int stride = Layout::by_channel ? P::head_dim / per_word : P::group;
+
+  /// Finds the parts' ranges; then a sync.
+  template <class Team>
+  OTT_HD static constexpr void find(Team const& team, flush_scratch<P>& scratch) {
+    if constexpr (Layout::by_channel) {
+      range_channels<P>(team, scratch);
+    } else {
+      range_tokens<P>(team, scratch, halved ? P::head_dim / 2 : Layout::width);
+    }
+  }
+  /// The range of slice s. requires the parts are published
+  template <class Team>
+  OTT_HD static constexpr value_range of(Team const& team, flush_scratch<P> const& scratch, int s) {
     int const token = Layout::by_channel ? 0 : s / tile::sets_a_token;
     int const set = Layout::by_channel ? s : s % tile::sets_a_token;
     int const channel = Layout::by_channel ? s : set * Layout::width;
     int const first = Layout::by_channel ? s / per_word : set * P::group + token;
-    auto const ends =
-        range_of_slice<P, Layout>(team, scratch, token, channel, first, stride, parts);
-    keep_params<P, Quantizer, Layout>(
-        scratch, out, s, stored<Quantizer, typename P::param>(Quantizer::fit(ends.lo, ends.hi)));
+    return range_of_slice<P, Layout>(team, scratch, token, channel, first, stride, count);
+  }
+};
+
+/// min_max over elements, many members to a slice: the ends of a range do not mind the order.
+/// requires the parts' ranges are published; then a sync
+template <class P, class Fit, class Quantizer, class Layout, class Team>
+OTT_HD constexpr void fit_ranges(Team const& team, flush_scratch<P>& scratch,
+                                 typename P::param* out) {
+  for_each(team, num_slices<P, Layout>, [&](int s) {
+    auto const range = range_parts<P, Quantizer, Layout>::of(team, scratch, s);
+    auto const params = stored<Quantizer, typename P::param>(Quantizer::fit(range.lo, range.hi));
+    keep_params<P, Quantizer, Layout>(scratch, out, s, params);
+    keep_bounds<P, Fit, Quantizer, Layout>(scratch, s, params);
   });
 }
 
@@ -218,7 +262,9 @@ OTT_HD constexpr void fit_slices(Team const& team, flush_scratch<P>& scratch,
                                  typename P::param* out) {
   using param = typename P::param;
   if constexpr (flush_scratch<P>::holds_elements) {
-    detail::fit_ranges<P, Quantizer, Layout>(team, scratch, out);
+    detail::range_parts<P, Quantizer, Layout>::find(team, scratch);
+    team.sync();
+    detail::fit_ranges<P, Fit, Quantizer, Layout>(team, scratch, out);
   } else if constexpr (fit_in_parts<Fit>) {
     detail::search_slices<P, Fit, Quantizer, Layout>(team, scratch, out);
   } else {
@@ -229,13 +275,7 @@ OTT_HD constexpr void fit_slices(Team const& team, flush_scratch<P>& scratch,
       detail::keep_params<P, Quantizer, Layout>(scratch, out, s, fitted);
     });
   }
-  if constexpr (Layout::by_channel) {
-    for_each(team, Layout::padded_channels - P::head_dim, [&](int i) {
-      for (int f = 0; f < Layout::num_fields; ++f) {
-        out[Layout::param_index(0, P::head_dim + i, f)] = to_param<param>(0.0f);
-      }
-    });
-  }
+  detail::clear_padding<P, Layout>(team, out);
 }
 
 /// Stores the key factors; refitted ones make <k, k'> = <k, k>, so that logits are unbiased.

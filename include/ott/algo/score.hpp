@@ -110,13 +110,13 @@ struct score_parts {
 
 namespace detail {
 
-/// Sums that may be taken in parts.
+/// Sums of the parts of every row. requires the tile holds raw keys; then a sync
 template <class P, class Team, class Scratch>
-OTT_HD constexpr void score_in_parts(Team const& team, Scratch& scratch) {
+OTT_HD constexpr void sum_parts(Team const& team, Scratch& scratch) {
   using rule = typename P::selection;
   using element = typename P::element;
-  constexpr bool l1 = scores_l1_units<rule, element>;
-  using partial = std::conditional_t<l1, l1_sum, term_sum<rule, element>>;
+  using partial = std::conditional_t<scores_l1_units<rule, element>, l1_sum,
+                                     term_sum<rule, element>>;
   constexpr int width = P::head_dim / score_parts<P>::parts;
   for_each(team, score_parts<P>::count, [&](int i) {
     partial sum{};
@@ -126,7 +126,11 @@ OTT_HD constexpr void score_in_parts(Team const& team, Scratch& scratch) {
     scratch.parts.sum[i] = sum.units();
     scratch.parts.finite[i] = sum.finite() ? 1 : 0;
   });
-  team.sync();
+}
+
+/// Scores from the parts. requires they are published; then a sync
+template <class P, class Team, class Scratch>
+OTT_HD constexpr void join_parts(Team const& team, Scratch& scratch) {
   for_each(team, P::group, [&](int token) {
     std::int64_t sum = 0;
     bool finite = true;
@@ -135,9 +139,10 @@ OTT_HD constexpr void score_in_parts(Team const& team, Scratch& scratch) {
       finite = finite && scratch.parts.finite[i] != 0;
     }
     auto const score = static_cast<std::uint64_t>(sum);
-    scratch.scores[token] = !finite                      ? never_traced
-                            : std::same_as<rule, max_l1> ? never_traced - 1 - score
-                                                         : score;
+    scratch.scores[token] = !finite ? never_traced
+                            : std::same_as<typename P::selection, max_l1>
+                                ? never_traced - 1 - score
+                                : score;
   });
 }
 
@@ -149,7 +154,9 @@ template <class P, class Team, class Scratch>
 OTT_HD constexpr void score_group(Team const& team, Scratch& scratch, int first_pos) {
   using rule = typename P::selection;
   if constexpr (sums_integers<rule, typename P::element>) {
-    detail::score_in_parts<P>(team, scratch);
+    detail::sum_parts<P>(team, scratch);
+    team.sync();
+    detail::join_parts<P>(team, scratch);
   } else {
     for_each(team, P::group, [&](int token) {
       key_row<typename P::element> const row{scratch.tile.row(token), P::head_dim};

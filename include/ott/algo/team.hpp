@@ -33,6 +33,15 @@ OTT_HD constexpr void for_each(Team const& team, int count, Body const& body) {
   for (int i = team.rank(); i < count; i += team.size()) body(not_negative(i));
 }
 
+/// The same members, counted from the middle: so two halves of a team do different things at once.
+template <class Team>
+struct turned_team : Team {
+  OTT_HD constexpr int rank() const {
+    int const half = Team::size() / 2;
+    return Team::rank() < half ? Team::rank() + Team::size() - half : Team::rank() - half;
+  }
+};
+
 // What a team may do better than plain code, and what plain code does for a team that does not.
 
 /// Copies sixteen bytes of elements into a tile.

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include <ott/algo/append.hpp>
+#include <ott/algo/quantize_untraced.hpp>
 #include <ott/core/view.hpp>
 #include <ott/cuda/append_kernel.cuh>
 #include <ott/cuda/arch/grid_order.cuh>
@@ -19,7 +20,8 @@
 // pages stay what they are until the last launch, and so do K and V.
 namespace ott {
 
-inline constexpr int window_threads = 1024;
+inline constexpr int window_threads = 512;
+inline constexpr int group_blocks = 5;  // of one SM, where a block quantizes one tensor of one group
 
 /// A token that tracing may take, as the key kernel leaves it.
 struct trace_candidate {
@@ -195,7 +197,7 @@ __device__ void take_marks(flush_scratch<P>& scratch, std::uint32_t const* marks
 /// Scores and quantizes the keys of one group a block as if none were traced, and leaves the
 /// lowest tokens as candidates. shape grid: groups x sequences x KV heads
 template <class P>
-__global__ void __launch_bounds__(append_threads, append_blocks)
+__global__ void __launch_bounds__(append_threads, group_blocks)
     key_kernel(layer_view<P> layer, batch_view batch, view<typename P::element const> k,
                view<typename P::element const> v) {
   using bulk = bulk_append<P>;
@@ -214,24 +216,31 @@ __global__ void __launch_bounds__(append_threads, append_blocks)
   if (!complete) return;
   team.sync();
   group_block<P>& block = work.seq.block(group);
-  if constexpr (bulk::traces) {
-    if (bulk::has_room(*work.seq.state, layer.pool_capacity)) {
-      score_group<P>(team, scratch, group * P::group);
-      team.sync();
-      rank_lowest<P>(team, scratch);
-      team.sync();
-      for_each(team, bulk::candidates, [&](int i) {
-        bulk::candidates_of(block)[i] = {scratch.scores[scratch.order[i]], scratch.order[i], 0};
-      });
+  bool const scores =
+      bulk::traces && bulk::has_room(*work.seq.state, layer.pool_capacity);
+  auto const leave = [&](int rank, int token) {
+    bulk::candidates_of(block)[rank] = {scratch.scores[token], token, 0};
+  };
+  if constexpr (flush_scratch<P>::holds_elements && !exact_keys<P>) {
+    quantize_untraced_keys<P>(team, scratch, block, scores, leave);
+  } else {
+    if constexpr (bulk::traces) {
+      if (scores) {
+        score_group<P>(team, scratch, group * P::group);
+        team.sync();
+        rank_lowest<P>(team, scratch);
+        team.sync();
+        for_each(team, bulk::candidates, [&](int rank) { leave(rank, scratch.order[rank]); });
+      }
     }
+    quantize_keys<P>(team, scratch, work.rows, block, group * P::group);
   }
-  quantize_keys<P>(team, scratch, work.rows, block, group * P::group);
 }
 
 /// Quantizes the values of one group a block as if none were traced; the first blocks trace.
 /// shape    grid: sequences x KV heads if the policy traces, then groups x sequences x KV heads
 template <class P>
-__global__ void __launch_bounds__(append_threads, append_blocks)
+__global__ void __launch_bounds__(append_threads, group_blocks)
     value_kernel(layer_view<P> layer, batch_view batch, view<typename P::element const> k,
                  view<typename P::element const> v) {
   arch::let_next_kernel_start();
@@ -249,7 +258,11 @@ __global__ void __launch_bounds__(append_threads, append_blocks)
   team.sync();
   if (complete && due) {
     group_block<P>& out = work.seq.block(group);
-    quantize_values<P>(team, scratch, work.rows, out, group * P::group);
+    if constexpr (flush_scratch<P>::holds_elements && !exact_values<P>) {
+      quantize_untraced_values<P>(team, scratch, out);
+    } else {
+      quantize_values<P>(team, scratch, work.rows, out, group * P::group);
+    }
     if constexpr (!bulk_append<P>::traces) {
       for_each(team, P::group / 32, [&](int word) { out.v.marks[word] = 0; });
     }
@@ -307,7 +320,7 @@ __global__ void __launch_bounds__(window_threads)
                   view<typename P::element const> v) {
   using chunk = element_chunk<typename P::element>;
   constexpr int row_chunks = P::head_dim / chunk::size;
-  constexpr int at_once = 4;  // loads under way, before the kernel ahead has ended
+  constexpr int at_once = 8;  // loads under way, before the kernel ahead has ended
   arch::let_next_kernel_start();
   detail::append_work<P> const work(layer, batch, k, v, static_cast<int>(blockIdx.x));
   block_team const team;
