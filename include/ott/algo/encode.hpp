@@ -61,18 +61,14 @@ struct encoder<affine<Bits>, half, true> {
     for (int j = 0; j < max_code; ++j) code += above(j, x) ? 1 : 0;
     return code;
   }
-  /// The code as a number, and what it reads as: selected, as conversions are slow.
+  /// The code as a number, and what it reads as: without a conversion, which is slow.
   OTT_HD constexpr float number(float x) const {
-    float code = 0;
-    for (int j = 0; j < max_code; ++j) code = above(j, x) ? static_cast<float>(j + 1) : code;
+    float code = above(0, x) ? 1.0f : 0.0f;
+    for (int j = 1; j < max_code; ++j) code = exact_add(code, above(j, x) ? 1.0f : 0.0f);
     return code;
   }
   OTT_HD constexpr float read(float x) const {
-    float value = affine<Bits>::decode(params, 0);
-    for (int j = 0; j < max_code; ++j) {
-      value = above(j, x) ? affine<Bits>::decode(params, j + 1) : value;
-    }
-    return value;
+    return exact_product_add(params.scale, number(x), params.zero);  // 11 bits times 2
   }
   /// Between code j and the next.
   OTT_HD constexpr float middle(int j) const {

@@ -43,6 +43,10 @@ struct high_norm {
       float const lo = exact_sub(middle, exact_mul(shrink(low), exact_sub(middle, range.lo)));
       float const hi = exact_add(middle, exact_mul(shrink(high), exact_sub(range.hi, middle)));
       auto const params = stored<Q, Param>(Q::fit(lo, hi));
+      // What the ends alone make is no more than the sum will be, which grows with every term.
+      float const ends = exact_add(power_of<Q>(range.lo, params, unit),
+                                   power_of<Q>(range.hi, params, unit));
+      if (ends > best.error) continue;
       best.take_better({params, error_of<Q>(values, params, unit, best.error),
                         low * num_factors + high});
     }
@@ -62,6 +66,14 @@ struct high_norm {
   /// The n-th factor to try: one that often wins comes first, so that most others stop early.
   OTT_HD static constexpr int likely(int n) { return n < 2 ? 4 - n : n == 2 ? 5 : n < 6 ? 5 - n : 6; }
 
+  /// (|error| / width)^N of one value.
+  template <class Q>
+  OTT_HD static constexpr float power_of(float x, typename Q::params p, float unit) {
+    float power = exact_mul(exact_sub(x, read_value<Q>(p, x)), unit);
+    for (int n = 1; n < N; n *= 2) power = exact_mul(power, power);
+    return power;
+  }
+
   /// Sum of (|error| / width)^N in order; past `bound` it may stop anywhere.
   template <class Q, class V>
   OTT_HD static constexpr float error_of(V const& values, typename Q::params p, float unit,
@@ -72,10 +84,7 @@ struct high_norm {
       OTT_UNROLL
       for (int i = first; i < first + stretch; ++i) {
         if (i >= values.size()) break;
-        float const x = values(i);
-        float power = exact_mul(exact_sub(x, read_value<Q>(p, x)), unit);
-        for (int n = 1; n < N; n *= 2) power = exact_mul(power, power);
-        sum = exact_add(sum, power);  // terms are not negative
+        sum = exact_add(sum, power_of<Q>(values(i), p, unit));  // terms are not negative
       }
     }
     return sum;
