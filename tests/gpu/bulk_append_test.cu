@@ -57,3 +57,10 @@ TEST_CASE("bulk append: nothing traced, and more groups than tracing takes at on
   check_bulk<ott::paper_policy>(6, 0);
   check_bulk<turned_two>(600);
 }
+
+TEST_CASE("bulk append: so many groups that they are quantized before tracing") {
+  if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
+  check_bulk<ott::paper_policy>(150);
+  check_bulk<one_bit>(150);
+  check_bulk<four_bits>(150);
+}

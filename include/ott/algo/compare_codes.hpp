@@ -80,8 +80,7 @@ OTT_HD constexpr array<std::uint32_t, 2> compare_pair(Team const& team,
       for (int w = 0; w < num_words; ++w) {
         fragment_place const p = map::place(t, c + 2 * w);
         int const sum = pair::rows_are_tokens ? p.row / 8 * 2 + p.byte / 2 : p.byte / 2;
-        int const shift =
-            Plane::shift(p) % 8 + (pair::rows_are_tokens ? 0 : 8 * (p.byte % 2));
+        int const shift = Plane::shift(p) % 8 + (pair::rows_are_tokens ? 0 : 8 * (p.byte % 2));
         sums[sum] |= codes_at<Quantizer>(team, x[w], bounds[Layout::by_channel ? w : 0],
                                          0x00010001u << shift);
       }

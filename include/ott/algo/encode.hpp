@@ -143,16 +143,16 @@ struct fast_encoding : Q {
   OTT_HD static constexpr int encode(typename Q::params p, float x) {
     return encoder_type::of(p)(x);
   }
-  OTT_HD static constexpr float code_number(typename Q::params p, float x)
-    requires requires(encoder_type const& e) { e.number(x); }
-  {
-    return encoder_type::of(p).number(x);
+  OTT_HD static constexpr float code_number(typename Q::params p, float x) requires
+      requires(encoder_type const& e) {
+    e.number(x);
   }
-  OTT_HD static constexpr float read(typename Q::params p, float x)
-    requires requires(encoder_type const& e) { e.read(x); }
-  {
-    return encoder_type::of(p).read(x);
+  { return encoder_type::of(p).number(x); }
+  OTT_HD static constexpr float read(typename Q::params p, float x) requires
+      requires(encoder_type const& e) {
+    e.read(x);
   }
+  { return encoder_type::of(p).read(x); }
 };
 
 /// What a fit is asked with.

@@ -37,12 +37,12 @@ inline constexpr bool quantizes_elements =
 /// Are codes found by comparing elements with fp16 numbers where codes begin?
 template <class P, class Quantizer, class Fit>
 inline constexpr bool compares_elements =
-    quantizes_elements<P> && std::same_as<typename P::element, half> &&
-    tries_stored<Fit> && has_bounds<Quantizer, typename P::param>;
+    quantizes_elements<P>&& std::same_as<typename P::element, half>&& tries_stored<Fit>&&
+        has_bounds<Quantizer, typename P::param>;
 
 template <class P, class Layout>
-inline constexpr int num_slices =
-    Layout::by_channel ? P::head_dim : P::group * (P::head_dim / Layout::width);
+inline constexpr int num_slices = Layout::by_channel ? P::head_dim
+                                                     : P::group*(P::head_dim / Layout::width);
 
 /// One for each code but the lowest and each slice. shape [code - 1][slice]
 template <class P, class Quantizer, class Fit, class Layout>

@@ -144,9 +144,7 @@ OTT_HD constexpr value_range range_of_slice(Team const& team, flush_scratch<P> c
   using element = typename P::element;
   using chunk = element_chunk<element>;
   value_range ends{infinity(), -infinity()};
-  auto const add = [&](float lo, float hi) {
-    ends = {lesser(ends.lo, lo), greater(ends.hi, hi)};
-  };
+  auto const add = [&](float lo, float hi) { ends = {lesser(ends.lo, lo), greater(ends.hi, hi)}; };
   if (Layout::by_channel || !scratch.stands_in(token)) {
     word_range range = scratch.ranges[first];
     for (int part = 1; part < parts; ++part) {

@@ -12,8 +12,8 @@
 // barriers and without the code for rows that stand in.
 namespace ott {
 
-/// Quantizes the keys in the tile as if none were traced and, if `scores`, calls lowest(rank, token)
-/// for each that may be: score_group, rank_lowest and quantize_keys with barriers in common.
+/// Quantizes the keys in the tile as if none were traced and, if `scores`, calls lowest(rank,
+/// token) for each that may be: score_group, rank_lowest and quantize_keys with barriers in common.
 /// requires the policy quantizes elements; every member calls; nothing is marked
 template <class P, class Team, class Lowest>
   requires(flush_scratch<P>::holds_elements && !exact_keys<P>)

@@ -23,9 +23,9 @@ template <class Rule, class T>
 inline constexpr bool scores_l1_units = std::same_as<T, half> &&
                                         (std::same_as<Rule, min_l1> || std::same_as<Rule, max_l1>);
 
-/// Sum of |x| of fp16 numbers in units of 2^-24, as magnitude_units() counts them. A few of them are
-/// added up in fp32, in which the sum keeps to multiples of 2^-4 and what each addition rounds away
-/// is summed beside it; both sums are exact, and go on as integers.
+/// Sum of |x| of fp16 numbers in units of 2^-24, as magnitude_units() counts them. A few of them
+/// are added up in fp32, in which the sum keeps to multiples of 2^-4 and what each addition rounds
+/// away is summed beside it; both sums are exact, and go on as integers.
 struct l1_sum {
   static constexpr int at_once = 8;               // as many as keep the sum below 2^20
   static constexpr float coarse_one = 524288.0f;  // 2^19: numbers from here on count in 2^-4
@@ -115,8 +115,8 @@ template <class P, class Team, class Scratch>
 OTT_HD constexpr void sum_parts(Team const& team, Scratch& scratch) {
   using rule = typename P::selection;
   using element = typename P::element;
-  using partial = std::conditional_t<scores_l1_units<rule, element>, l1_sum,
-                                     term_sum<rule, element>>;
+  using partial =
+      std::conditional_t<scores_l1_units<rule, element>, l1_sum, term_sum<rule, element>>;
   constexpr int width = P::head_dim / score_parts<P>::parts;
   for_each(team, score_parts<P>::count, [&](int i) {
     partial sum{};
@@ -139,10 +139,9 @@ OTT_HD constexpr void join_parts(Team const& team, Scratch& scratch) {
       finite = finite && scratch.parts.finite[i] != 0;
     }
     auto const score = static_cast<std::uint64_t>(sum);
-    scratch.scores[token] = !finite ? never_traced
-                            : std::same_as<typename P::selection, max_l1>
-                                ? never_traced - 1 - score
-                                : score;
+    scratch.scores[token] = !finite                                       ? never_traced
+                            : std::same_as<typename P::selection, max_l1> ? never_traced - 1 - score
+                                                                          : score;
   });
 }
 

@@ -100,7 +100,7 @@ OTT_HD constexpr int rank_among(std::uint64_t const* scores, int token, int coun
   std::uint64_t const score = scores[token];
   int rank = 0;
   OTT_UNROLL_4  // no more: registers
-  for (int i = 0; i < count; ++i) {
+      for (int i = 0; i < count; ++i) {
     int const other = token_at(i);
     rank += scores[other] < score || (scores[other] == score && other < token) ? 1 : 0;
   }

@@ -55,9 +55,8 @@ OTT_HD constexpr void transform_rows(Team const& team, flush_scratch<P>& scratch
   if constexpr (rotation_in_units<Rotation>) {
     detail::rotate_in_units<P, Rotation, 0>(team, scratch);
   } else if constexpr (!Rotation::identity) {
-    for_each(team, P::group, [&](int token) {
-      Rotation::template apply<P::head_dim>(scratch.tile.row(token));
-    });
+    for_each(team, P::group,
+             [&](int token) { Rotation::template apply<P::head_dim>(scratch.tile.row(token)); });
     team.sync();
   }
   if constexpr (IsKey && P::key_factor::present) {

@@ -8,7 +8,7 @@
 #include <ott/cuda/append_kernel.cuh>
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/backend.hpp>
-#include <ott/cuda/bulk_append_kernel.cuh>
+#include <ott/cuda/bulk_append.cuh>
 #include <ott/cuda/group_kernel.cuh>
 #include <ott/cuda/group_shape.hpp>
 #include <ott/cuda/memory.cuh>

@@ -70,7 +70,9 @@ struct fit_result {
 /// A search that several members share, each with some of the trials.
 /// requires parts; part<Q, Param>(values, part) -> fit_result<Q>
 template <class Fit>
-concept fit_in_parts = requires { Fit::parts; };
+concept fit_in_parts = requires {
+  Fit::parts;
+};
 
 /// The whole of such a search.
 template <class Fit, class Q, scalar Param, value_slice V>

@@ -44,11 +44,11 @@ struct high_norm {
       float const hi = exact_add(middle, exact_mul(shrink(high), exact_sub(range.hi, middle)));
       auto const params = stored<Q, Param>(Q::fit(lo, hi));
       // What the ends alone make is no more than the sum will be, which grows with every term.
-      float const ends = exact_add(power_of<Q>(range.lo, params, unit),
-                                   power_of<Q>(range.hi, params, unit));
+      float const ends =
+          exact_add(power_of<Q>(range.lo, params, unit), power_of<Q>(range.hi, params, unit));
       if (ends > best.error) continue;
-      best.take_better({params, error_of<Q>(values, params, unit, best.error),
-                        low * num_factors + high});
+      best.take_better(
+          {params, error_of<Q>(values, params, unit, best.error), low * num_factors + high});
     }
     return best;
   }
@@ -64,7 +64,9 @@ struct high_norm {
                     : 0.6f;
   }
   /// The n-th factor to try: one that often wins comes first, so that most others stop early.
-  OTT_HD static constexpr int likely(int n) { return n < 2 ? 4 - n : n == 2 ? 5 : n < 6 ? 5 - n : 6; }
+  OTT_HD static constexpr int likely(int n) {
+    return n < 2 ? 4 - n : n == 2 ? 5 : n < 6 ? 5 - n : 6;
+  }
 
   /// (|error| / width)^N of one value.
   template <class Q>

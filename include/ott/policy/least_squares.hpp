@@ -67,8 +67,7 @@ struct least_squares {
   };
 
   template <class Q, class V>
-  OTT_HD static constexpr code_sums sum_codes(V const& values, float origin,
-                                              typename Q::params p) {
+  OTT_HD static constexpr code_sums sum_codes(V const& values, float origin, typename Q::params p) {
     constexpr int stretch = 8;  // integers of so few codes are exact in fp32
     code_sums sums;
     for (int first = 0; first < values.size(); first += stretch) {

@@ -97,6 +97,8 @@ struct hadamard {
 /// A rotation that many may apply to one row together.
 /// requires num_steps<D>, unit_size<D, Step>, apply_unit<D, Step>(row, unit): together apply<D>
 template <class R>
-concept rotation_in_units = requires(float* row) { R::template apply_unit<16, 0>(row, 0); };
+concept rotation_in_units = requires(float* row) {
+  R::template apply_unit<16, 0>(row, 0);
+};
 
 }  // namespace ott

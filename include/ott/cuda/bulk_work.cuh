@@ -1,0 +1,113 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <ott/algo/append.hpp>
+#include <ott/core/bits.hpp>
+#include <ott/core/view.hpp>
+#include <ott/cuda/team.cuh>
+#include <ott/layout/batch_view.hpp>
+#include <ott/layout/layer_view.hpp>
+
+// What the kernels of a bulk append share.
+namespace ott {
+
+/// A token that tracing may take, as the key kernel leaves it.
+struct trace_candidate {
+  std::uint64_t score;
+  std::int32_t token;
+  std::int32_t reserved;
+};
+
+template <class P>
+struct bulk_append {
+  static constexpr bool traces = flush_scratch<P>::traces;
+  static constexpr int candidates = !traces ? 0 : P::pool < P::group ? P::pool : P::group;
+  static constexpr std::size_t before_marks =
+      sizeof(detail::codes_of<value_half<P>, typename value_layout<P>::code_type,
+                              value_layout<P>::num_code_items>) *
+          (value_layout<P>::num_code_items > 0) +
+      sizeof(typename P::param) * value_layout<P>::num_param_items;
+  /// Is there room for the candidates where marks will be, and in the padding after them?
+  static constexpr bool possible =
+      round_up<std::size_t>(before_marks, 16) + candidates * sizeof(trace_candidate) <=
+      sizeof(value_half<P>);
+  static constexpr int least_rows = 2 * P::group;
+  /// Where one group in a few has a traced token, quantizing all of them first costs less than
+  /// reading keys twice; not where a fit searches.
+  static constexpr bool quantizes_early = flush_scratch<P>::holds_elements;
+  static constexpr int many_groups = 64;
+
+  /// Groups that one sequence flushes when it appends `rows`, at most.
+  static constexpr int most_groups(int rows) { return rows / P::group + 1; }
+
+  OTT_HD static trace_candidate* candidates_of(group_block<P>& block) {
+    return reinterpret_cast<trace_candidate*>(block.v.marks);
+  }
+  /// Can anything enter the pools? Else no candidates are left.
+  OTT_HD static constexpr bool has_room(head_state<P> const& state, int capacity) {
+    return capacity > 0 && state.num_traced < capacity + P::evicted;
+  }
+};
+
+namespace detail {
+
+/// What every block works on: one KV head of one sequence and, in most, one of its new groups.
+template <class P>
+struct append_work {
+  sequence_view<P> seq;
+  append_plan plan;
+  position_rows<P> rows;
+
+  __device__ append_work(layer_view<P> const& layer, batch_view const& batch,
+                         view<typename P::element const> k, view<typename P::element const> v,
+                         int work)
+      : seq{layer.sequence(batch.slot[work / layer.num_kv_heads], work % layer.num_kv_heads)} {
+    int const sequence = work / layer.num_kv_heads;
+    int const first = batch.row_begin[sequence];
+    int const count = batch.row_begin[sequence + 1] - first;
+    plan = plan_append(*seq.state, count);
+    rows = {seq.state, k.slice(first, count), v.slice(first, count), seq.kv_head, plan.length};
+  }
+
+  /// Is no page of the plan missing? A barrier. requires every thread of the block calls
+  __device__ bool complete() const {
+    bool own = true;
+    for (int g = plan.num_groups + static_cast<int>(threadIdx.x); g < plan.new_groups;
+         g += blockDim.x) {
+      own = own && seq.has_page(g);
+    }
+    return __syncthreads_and(own) != 0;
+  }
+};
+
+template <class Scratch>
+__device__ Scratch& shared_as() {
+  extern __shared__ __align__(128) unsigned char shared[];
+  return *reinterpret_cast<Scratch*>(shared);
+}
+
+/// Fills the tile with one tensor of a group.
+template <class P>
+__device__ void load_group(flush_scratch<P>& scratch, append_work<P> const& work, bool keys,
+                           int group) {
+  load_tile<P>(block_team{}, scratch, [&](int token) {
+    int const pos = group * P::group + token;
+    return keys ? work.rows.key(pos) : work.rows.value(pos);
+  });
+}
+
+/// Takes the marks of a group, or none.
+template <class P>
+__device__ void take_marks(flush_scratch<P>& scratch, std::uint32_t const* marks) {
+  if (threadIdx.x != 0) return;
+  scratch.num_traced = 0;
+  for (int word = 0; word < P::group / 32; ++word) {
+    scratch.marks[word] = marks == nullptr ? 0 : marks[word];
+    scratch.num_traced += popcount(scratch.marks[word]);
+  }
+}
+
+}  // namespace detail
+}  // namespace ott
