@@ -86,9 +86,9 @@ OTT_HD constexpr word_range nothing_yet() {
   return {chunk::filled(from_float<T>(infinity())), chunk::filled(from_float<T>(-infinity()))};
 }
 
-/// Ranges of all channels but for traced tokens, a word of channels at a time, in parts.
+/// Ranges of all channels but for traced tokens (`Untraced`: it is known that there are none), a word of channels at a time, in parts.
 /// shape    ranges: [part][words of a row]
-template <class P, class Team>
+template <class P, bool Untraced, class Team>
 OTT_HD constexpr void range_channels(Team const& team, flush_scratch<P>& scratch) {
   using element = typename P::element;
   constexpr int per_word = element_chunk<element>::per_word;
@@ -102,7 +102,8 @@ OTT_HD constexpr void range_channels(Team const& team, flush_scratch<P>& scratch
     for (int w = 0; w < at_once; ++w) ranges[w] = nothing_yet<element>();
     for (int n = 0; n < P::group / parts; n += 4) {  // groups are multiples of 32 tokens
       int const first = part * (P::group / parts) + n;
-      std::uint32_t const marks = scratch.stand_ins(first / 32) >> first % 32;
+      std::uint32_t const marks =
+          Untraced ? 0u : scratch.stand_ins(first / 32) >> first % 32;
       OTT_UNROLL
       for (int t = 0; t < 4; ++t) {
         if ((marks >> t & 1u) != 0) continue;
@@ -186,10 +187,10 @@ struct range_parts {
   static constexpr int stride = Layout::by_channel ? P::head_dim / per_word : P::group;
 
   /// Finds the parts' ranges; then a sync.
-  template <class Team>
+  template <bool Untraced = false, class Team>
   OTT_HD static constexpr void find(Team const& team, flush_scratch<P>& scratch) {
     if constexpr (Layout::by_channel) {
-      range_channels<P>(team, scratch);
+      range_channels<P, Untraced>(team, scratch);
     } else {
       range_tokens<P>(team, scratch, halved ? P::head_dim / 2 : Layout::width);
     }

@@ -26,7 +26,7 @@ OTT_HD constexpr void quantize_untraced_keys(Team const& team, flush_scratch<P>&
   if constexpr (flush_scratch<P>::traces) {
     if (scores) detail::sum_parts<P>(team, scratch);
   }
-  detail::range_parts<P, quantizer, layout>::find(team, scratch);
+  detail::range_parts<P, quantizer, layout>::template find<true>(team, scratch);
   team.sync();
   if constexpr (flush_scratch<P>::traces) {
     if (scores) detail::join_parts<P>(team, scratch);
@@ -54,7 +54,10 @@ OTT_HD constexpr void quantize_untraced_values(Team const& team, flush_scratch<P
   using quantizer = typename P::value_quantizer;
   using fit = typename P::value_fit;
   using layout = value_layout<P>;
-  fit_slices<P, fit, quantizer, layout>(team, scratch, block.value_params());
+  detail::range_parts<P, quantizer, layout>::template find<true>(team, scratch);
+  team.sync();
+  detail::fit_ranges<P, fit, quantizer, layout>(team, scratch, block.value_params());
+  detail::clear_padding<P, layout>(team, block.value_params());
   team.sync();
   pack_codes<P, quantizer, layout, fit, true>(team, scratch, block.value_codes());
 }

@@ -30,7 +30,15 @@ struct serial_team {
 /// Deals 0 .. count - 1 to the members; each index has exactly one owner.
 template <class Team, class Body>
 OTT_HD constexpr void for_each(Team const& team, int count, Body const& body) {
-  for (int i = team.rank(); i < count; i += team.size()) body(not_negative(i));
+  if constexpr (requires { Team::fixed_size; }) {  // the compiler counts the rounds
+    int const rounds = ceil_div(count, Team::fixed_size);
+    for (int n = 0; n < rounds; ++n) {
+      int const i = team.rank() + n * Team::fixed_size;
+      if (i < count) body(not_negative(i));
+    }
+  } else {
+    for (int i = team.rank(); i < count; i += team.size()) body(not_negative(i));
+  }
 }
 
 /// The same members, counted from the middle: so two halves of a team do different things at once.
@@ -63,18 +71,6 @@ OTT_HD constexpr element_chunk<T> load_chunk(Team const& team, T const* from) {
     return team.load_chunk(from);
   } else {
     return element_chunk<T>::of(from);
-  }
-}
-
-/// Writes sixteen bytes of elements.
-template <class Team, class T>
-OTT_HD constexpr void store_chunk(Team const& team, T* to, element_chunk<T> const& chunk) {
-  if constexpr (requires { team.store_chunk(to, chunk); }) {
-    team.store_chunk(to, chunk);
-  } else {
-    for (int i = 0; i < element_chunk<T>::size; ++i) {
-      to[i] = chunk.from_word(chunk.words[i / chunk.per_word], i % chunk.per_word);
-    }
   }
 }
 

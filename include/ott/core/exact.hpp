@@ -107,6 +107,9 @@ OTT_HD constexpr float exact_sqrt(float x) {
 }
 
 OTT_HD constexpr float exact_abs(float x) {
+#if defined(__CUDA_ARCH__)
+  if (!__builtin_is_constant_evaluated()) return __builtin_fabsf(x);  // part of what uses it
+#endif
   return bit_cast<float>(bit_cast<std::uint32_t>(x) & 0x7fffffffu);
 }
 

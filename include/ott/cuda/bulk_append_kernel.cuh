@@ -29,7 +29,7 @@ namespace detail {
 template <class P>
 __device__ void quantize_marked(flush_scratch<P>& scratch, append_work<P> const& work, bool keys,
                                 int group, int entry) {
-  block_team const team;
+  bulk_team const team;
   head_state<P>& state = *work.seq.state;
   group_block<P>& block = work.seq.block(group);
   take_marks(scratch, block.v.marks);
@@ -62,7 +62,7 @@ __global__ void __launch_bounds__(append_threads, group_blocks)
   detail::append_work<P> const work(layer, batch, k, v, static_cast<int>(blockIdx.x) % heads);
   int const group = work.plan.num_groups + static_cast<int>(blockIdx.x) / heads;
   if (group >= work.plan.new_groups) return;
-  block_team const team;
+  bulk_team const team;
   bool const scores = bulk::traces && bulk::has_room(*work.seq.state, layer.pool_capacity);
   if (scores || (Early && !exact_keys<P>)) detail::load_group(scratch, work, true, group);
   detail::take_marks(scratch, nullptr);
@@ -101,7 +101,7 @@ __global__ void __launch_bounds__(append_threads, group_blocks)
   int const heads = batch.count * layer.num_kv_heads;
   int const block = static_cast<int>(blockIdx.x) - (bulk_append<P>::traces ? heads : 0);
   detail::append_work<P> const work(layer, batch, k, v, static_cast<int>(blockIdx.x) % heads);
-  block_team const team;
+  bulk_team const team;
   int const group = work.plan.num_groups + block / heads;
   bool const due = Early && block >= 0 && group < work.plan.new_groups;
   auto& scratch = detail::shared_as<flush_scratch<P>>();
@@ -144,7 +144,7 @@ __global__ void __launch_bounds__(append_threads, append_blocks)
   bool const keys = block / heads % 2 == 0;
   int const own = block / heads / 2;
   detail::append_work<P> const work(layer, batch, k, v, block % heads);
-  block_team const team;
+  bulk_team const team;
   head_state<P>& state = *work.seq.state;
   bool const due = Early || work.plan.num_groups + own < work.plan.new_groups;
   if (!Early && due && (keys ? !exact_keys<P> : !exact_values<P>)) {

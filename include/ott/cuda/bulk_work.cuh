@@ -6,6 +6,8 @@
 #include <ott/algo/append.hpp>
 #include <ott/core/bits.hpp>
 #include <ott/core/view.hpp>
+#include <ott/cuda/append_kernel.cuh>
+#include <ott/cuda/arch/async_copy.cuh>
 #include <ott/cuda/team.cuh>
 #include <ott/layout/batch_view.hpp>
 #include <ott/layout/layer_view.hpp>
@@ -51,6 +53,8 @@ struct bulk_append {
   }
 };
 
+using bulk_team = sized_team<append_threads>;
+
 namespace detail {
 
 /// What every block works on: one KV head of one sequence and, in most, one of its new groups.
@@ -88,12 +92,47 @@ __device__ Scratch& shared_as() {
   return *reinterpret_cast<Scratch*>(shared);
 }
 
+/// New rows of one head: asked once, not for each sixteen bytes, whether they lie as those want.
+template <class T>
+struct new_rows {
+  static constexpr int chunk = element_chunk<T>::size;
+
+  T const* first;
+  std::int64_t stride;
+
+  __device__ new_rows(view<T const> const& of, int head)
+      : first{of.row(0, head)}, stride{of.token_stride} {}
+  __device__ bool aligned() const { return is_aligned_16(first) && stride % chunk == 0; }
+  __device__ T const* at(int row, int channel) const { return first + row * stride + channel; }
+};
+
 /// Fills the tile with one tensor of a group.
 template <class P>
 __device__ void load_group(flush_scratch<P>& scratch, append_work<P> const& work, bool keys,
                            int group) {
-  load_tile<P>(block_team{}, scratch, [&](int token) {
-    int const pos = group * P::group + token;
+  int const first_pos = group * P::group;
+  if constexpr (flush_scratch<P>::holds_elements) {
+    new_rows<typename P::element> const rows(keys ? work.rows.new_k : work.rows.new_v,
+                                             work.seq.kv_head);
+    if (first_pos >= work.plan.length && rows.aligned()) {
+      constexpr int row_chunks = P::head_dim / rows.chunk;
+      constexpr int at_once = append_threads / row_chunks;  // rows, and perhaps some threads rest
+      int const rank = bulk_team{}.rank();
+      int const token = rank / row_chunks;
+      int const channel = rank % row_chunks * rows.chunk;
+      auto const* from = rows.at(first_pos - work.plan.length + token, channel);
+      std::uint32_t* const to = scratch.tile.at(token, channel);
+      OTT_UNROLL
+      for (int n = 0; n < ceil_div(P::group, at_once); ++n) {
+        bool const own = token < at_once && token + n * at_once < P::group;
+        arch::copy_async_16(own, to + n * at_once * scratch.tile.row_words, from);
+        from += at_once * rows.stride;
+      }
+      return;
+    }
+  }
+  load_tile<P>(bulk_team{}, scratch, [&](int token) {
+    int const pos = first_pos + token;
     return keys ? work.rows.key(pos) : work.rows.value(pos);
   });
 }

@@ -92,4 +92,16 @@ struct block_team {
   }
 };
 
+/// The same in a kernel that always has as many threads.
+template <int Threads>
+struct sized_team : block_team {
+  static constexpr int fixed_size = Threads;
+  OTT_HD int rank() const {
+    int const own = block_team::rank();
+    if (own < 0 || own >= Threads) __builtin_unreachable();
+    return own;
+  }
+  OTT_HD constexpr int size() const { return Threads; }
+};
+
 }  // namespace ott

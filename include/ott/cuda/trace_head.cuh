@@ -58,7 +58,7 @@ template <class P>
 __device__ void trace_head(append_work<P> const& work, int capacity) {
   using scratch_type = trace_scratch<P>;
   auto& scratch = shared_as<scratch_type>();
-  block_team const team;
+  bulk_team const team;
   head_state<P>& state = *work.seq.state;
   bool const left = bulk_append<P>::has_room(state, capacity);
   gather_held<P>(team, scratch.held, state);

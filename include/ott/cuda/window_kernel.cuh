@@ -17,47 +17,57 @@ template <class P>
 __global__ void __launch_bounds__(window_threads)
     window_kernel(layer_view<P> layer, batch_view batch, view<typename P::element const> k,
                   view<typename P::element const> v) {
-  using chunk = element_chunk<typename P::element>;
-  constexpr int row_chunks = P::head_dim / chunk::size;
-  constexpr int at_once = 8;  // loads under way, before the kernel ahead has ended
+  using element = typename P::element;
+  using rows = detail::new_rows<element>;
+  constexpr int row_chunks = P::head_dim / rows::chunk;
+  constexpr int at_once = 4;  // loads under way of each tensor, before the kernel ahead has ended
   arch::let_next_kernel_start();
   detail::append_work<P> const work(layer, batch, k, v, static_cast<int>(blockIdx.x));
-  block_team const team;
+  sized_team<window_threads> const team;
   bool const complete = work.complete();
   head_state<P>& state = *work.seq.state;
-  int const begin = work.plan.new_groups * P::group;
-  int const first = begin > work.plan.length ? begin : work.plan.length;
-  int const count = complete ? (work.plan.new_length - first) * row_chunks : 0;  // of K, then of V
-  auto const pos_of = [&](int i) { return first + (i < count ? i : i - count) / row_chunks; };
-  auto const channel_of = [&](int i) { return i % row_chunks * chunk::size; };
-  for (int i = team.rank(); i - team.rank() < 2 * count; i += at_once * window_threads) {
-    chunk x[at_once];
-    OTT_UNROLL
-    for (int n = 0; n < at_once; ++n) {
-      int const own = i + n * window_threads;
-      if (own >= 2 * count) break;
-      int const pos = pos_of(own);
-      x[n] = load_chunk(
-          team, (own < count ? work.rows.key(pos) : work.rows.value(pos)) + channel_of(own));
+  append_plan const& plan = work.plan;
+  rows const keys(work.rows.new_k, work.seq.kv_head);
+  rows const values(work.rows.new_v, work.seq.kv_head);
+  if (complete && keys.aligned() && values.aligned()) {
+    int const begin = plan.new_groups * P::group;
+    int const first = begin > plan.length ? begin : plan.length;
+    int const count = (plan.new_length - first) * row_chunks;
+    for (int begin_at = 0; begin_at < count; begin_at += at_once * window_threads) {
+      uint4 held[2][at_once];
+      OTT_UNROLL
+      for (int n = 0; n < at_once; ++n) {
+        int const i = begin_at + n * window_threads + team.rank();
+        int const row = first - plan.length + i / row_chunks;
+        int const channel = i % row_chunks * rows::chunk;
+        if (i < count) {
+          held[0][n] = *reinterpret_cast<uint4 const*>(keys.at(row, channel));
+          held[1][n] = *reinterpret_cast<uint4 const*>(values.at(row, channel));
+        }
+      }
+      arch::wait_for_kernel_ahead();  // it may read rows that these replace
+      OTT_UNROLL
+      for (int n = 0; n < at_once; ++n) {
+        int const i = begin_at + n * window_threads + team.rank();
+        int const to = head_state<P>::window_row(first + i / row_chunks) +
+                       i % row_chunks * rows::chunk;
+        if (i < count) {
+          *reinterpret_cast<uint4*>(state.window_k + to) = held[0][n];
+          *reinterpret_cast<uint4*>(state.window_v + to) = held[1][n];
+        }
+      }
     }
-    arch::wait_for_kernel_ahead();  // it may read rows that these replace
-    OTT_UNROLL
-    for (int n = 0; n < at_once; ++n) {
-      int const own = i + n * window_threads;
-      if (own >= 2 * count) break;
-      store_chunk(team,
-                  (own < count ? state.window_k : state.window_v) +
-                      head_state<P>::window_row(pos_of(own)) + channel_of(own),
-                  x[n]);
-    }
+  } else if (complete) {
+    arch::wait_for_kernel_ahead();
+    fill_window<P>(team, state, plan, work.rows.new_k, work.rows.new_v, work.seq.kv_head);
   }
   arch::wait_for_kernel_ahead();
   if (team.rank() != 0) return;
   if (!complete) {
     *layer.flag = 1;
   } else {
-    state.length = work.plan.new_length;
-    state.num_groups = work.plan.new_groups;
+    state.length = plan.new_length;
+    state.num_groups = plan.new_groups;
   }
 }
 
