@@ -4,7 +4,7 @@
 
 #include <ott/algo/code_pair.hpp>
 #include <ott/algo/flush_scratch.hpp>
-#include <ott/algo/quantize.hpp>
+#include <ott/algo/slices.hpp>
 #include <ott/algo/team.hpp>
 #include <ott/core/array.hpp>
 #include <ott/core/macros.hpp>

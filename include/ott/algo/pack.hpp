@@ -6,7 +6,7 @@
 #include <ott/algo/compare_codes.hpp>
 #include <ott/algo/encode.hpp>
 #include <ott/algo/flush_scratch.hpp>
-#include <ott/algo/quantize.hpp>
+#include <ott/algo/slices.hpp>
 #include <ott/algo/team.hpp>
 #include <ott/core/array.hpp>
 #include <ott/core/macros.hpp>

@@ -133,10 +133,11 @@ template <class P, class Team, class Scratch>
 OTT_HD constexpr void join_parts(Team const& team, Scratch& scratch) {
   for_each(team, P::group, [&](int token) {
     std::int64_t sum = 0;
-    bool finite = true;
-    for (int i = token; i < score_parts<P>::count; i += P::group) {
-      sum += scratch.parts.sum[i];
-      finite = finite && scratch.parts.finite[i] != 0;
+    int finite = 1;
+    OTT_UNROLL
+    for (int part = 0; part < score_parts<P>::parts; ++part) {
+      sum += scratch.parts.sum[part * P::group + token];
+      finite &= scratch.parts.finite[part * P::group + token];
     }
     auto const score = static_cast<std::uint64_t>(sum);
     scratch.scores[token] = !finite                                       ? never_traced

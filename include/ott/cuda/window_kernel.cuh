@@ -49,8 +49,8 @@ __global__ void __launch_bounds__(window_threads)
       OTT_UNROLL
       for (int n = 0; n < at_once; ++n) {
         int const i = begin_at + n * window_threads + team.rank();
-        int const to = head_state<P>::window_row(first + i / row_chunks) +
-                       i % row_chunks * rows::chunk;
+        int const to =
+            head_state<P>::window_row(first + i / row_chunks) + i % row_chunks * rows::chunk;
         if (i < count) {
           *reinterpret_cast<uint4*>(state.window_k + to) = held[0][n];
           *reinterpret_cast<uint4*>(state.window_v + to) = held[1][n];

@@ -28,8 +28,7 @@ struct raw_rows {
 
 template <class P>
 void check(std::uint64_t seed) {
-  raw_rows<P> const rows{
-      ott_test::random_kv<typename P::element>(seed, P::group, 1, P::head_dim)};
+  raw_rows<P> const rows{ott_test::random_kv<typename P::element>(seed, P::group, 1, P::head_dim)};
   auto const scratch = std::make_unique<ott::flush_scratch<P>>();
   auto const want = std::make_unique<ott::group_block<P>>();
   auto const got = std::make_unique<ott::group_block<P>>();
