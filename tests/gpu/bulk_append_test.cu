@@ -24,6 +24,9 @@ struct four_bits : ott::paper_policy {
   using key_quantizer = ott::affine<4>;
   using value_quantizer = ott::symmetric<4>;
 };
+struct many_traced : ott::paper_policy {  // more candidates than fit beside the marks
+  static constexpr int pool = 20, evicted = 15, residual = 0;
+};
 struct narrow : ott::rotated_policy {
   static constexpr int head_dim = 80, group = 64;
 };
@@ -45,9 +48,9 @@ void check_bulk(int groups, int pool = P::pool) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("bulk append: device equals host", "", ott::paper_policy, ott::kivi_policy,
-                   ott::rotated_policy, ott::dense_policy, one_bit, turned_two, four_bits, narrow,
-                   ott_test::bf16_four, ott_test::float_three, ott_test::wide_two,
-                   ott_test::dense_keys) {
+                   ott::rotated_policy, ott::dense_policy, one_bit, turned_two, four_bits,
+                   many_traced, narrow, ott_test::bf16_four, ott_test::float_three,
+                   ott_test::wide_two, ott_test::dense_keys, ott_test::turned) {
   if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
   check_bulk<TestType>(20);
 }

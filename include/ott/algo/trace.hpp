@@ -66,13 +66,16 @@ OTT_HD constexpr void gather_held(Team const& team, held_entries<P>& held,
 template <class P>
 OTT_HD constexpr bool offer(held_entries<P>& held, head_state<P>& state, int capacity,
                             std::uint64_t score, int pos) {
-  if (!(score < held.bar(capacity))) return false;
-  int at = held.count;
-  if (held.count < capacity) {
-    ++held.count;
-  } else {
-    at = held.largest();
+  bool const full = held.count >= capacity;
+  int const at = full ? held.largest() : held.count;  // once: one thread does this for all groups
+  if (capacity == 0 || score == never_traced) return false;
+  if (full && !(held.total - held.count < P::evicted && score < held.entries[at].score)) {
+    return false;
+  }
+  if (full) {
     state.entries[held.entries[at].index].evicted = 1;
+  } else {
+    ++held.count;
   }
   held.entries[at] = {score, pos, held.total};
   state.entries[held.total] = {score, pos, 0};

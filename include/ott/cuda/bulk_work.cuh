@@ -31,21 +31,26 @@ struct bulk_append {
                               value_layout<P>::num_code_items>) *
           (value_layout<P>::num_code_items > 0) +
       sizeof(typename P::param) * value_layout<P>::num_param_items;
-  /// Is there room for the candidates where marks will be, and in the padding after them?
-  static constexpr bool possible =
+  /// Is there room for the candidates where marks will be, and in the padding after them? Else they
+  /// lie where key codes will be, until those are made.
+  static constexpr bool fits_marks =
       round_up<std::size_t>(before_marks, 16) + candidates * sizeof(trace_candidate) <=
       sizeof(value_half<P>);
+  static constexpr bool possible =
+      fits_marks || candidates * sizeof(trace_candidate) <=
+                        key_layout<P>::num_code_items * sizeof(typename key_layout<P>::code_type);
   static constexpr int least_rows = 2 * P::group;
   /// Where one group in a few has a traced token, quantizing all of them first costs less than
   /// reading keys twice; not where a fit searches.
-  static constexpr bool quantizes_early = flush_scratch<P>::holds_elements;
+  static constexpr bool quantizes_early = flush_scratch<P>::holds_elements && fits_marks;
   static constexpr int many_groups = 64;
 
   /// Groups that one sequence flushes when it appends `rows`, at most.
   static constexpr int most_groups(int rows) { return rows / P::group + 1; }
 
   OTT_HD static trace_candidate* candidates_of(group_block<P>& block) {
-    return reinterpret_cast<trace_candidate*>(block.v.marks);
+    if constexpr (fits_marks) return reinterpret_cast<trace_candidate*>(block.v.marks);
+    return reinterpret_cast<trace_candidate*>(&block);
   }
   /// Can anything enter the pools? Else no candidates are left.
   OTT_HD static constexpr bool has_room(head_state<P> const& state, int capacity) {

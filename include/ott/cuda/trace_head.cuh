@@ -16,7 +16,9 @@ struct trace_scratch {
   static constexpr int fitting = 2048 / (candidates + 1);
   static constexpr int groups = fitting < 1 ? 1 : fitting > 256 ? 256 : fitting;
   static constexpr int mark_words = P::group / 32;
-  static constexpr int used_words = candidates * 4 > mark_words ? candidates * 4 : mark_words;
+  /// Words from the marks on that candidates took: what is no mark is padding, and zero.
+  static constexpr int used_words =
+      bulk_append<P>::fits_marks && candidates * 4 > mark_words ? candidates * 4 : mark_words;
 
   trace_candidate lowest[groups][candidates > 0 ? candidates : 1];
   std::uint32_t marks[groups][mark_words];
@@ -52,8 +54,8 @@ __device__ void trace_lowest(trace_scratch<P>& scratch, head_state<P>& state, in
   }
 }
 
-/// Traces the groups of one head in order and leaves their marks where candidates were.
-/// requires the key kernel has ended when `wait` returns; every thread of the block calls
+/// Traces the groups of one head in order and leaves their marks where candidates were. Waits for
+/// the kernel ahead, which leaves those. requires every thread of the block calls
 template <class P>
 __device__ void trace_head(append_work<P> const& work, int capacity) {
   using scratch_type = trace_scratch<P>;
