@@ -42,7 +42,7 @@ OTT_HD constexpr half first_above(Encoder const& encode, int j) {
   int below = half_order::lowest;  // minus infinity is above nothing
   int above = half_order::highest + 1;
   // The sum rounds to the number or to its neighbour, unless zero and scale cancel.
-  half const guess = from_float<half>(exact_add(encode.params.zero, encode.middle(j)));
+  half const guess = from_float<half>(exact_add(encode.origin, encode.middle(j)));
   int const place = half_order::of(guess);
   if (place > below && place < above) {
     (is_above(place) ? above : below) = place;

@@ -51,10 +51,10 @@ template <int Bits>
 struct encoder<affine<Bits>, half, true> {
   static constexpr int max_code = affine<Bits>::max_code;
   typename affine<Bits>::params params;
-  float step;  // the scale; NaN, beside which every comparison fails, where it is 0
+  float origin;  // zero; infinity where the scale is 0: what lies below it, or is NaN, has code 0
 
   OTT_HD static constexpr encoder of(typename affine<Bits>::params p) {
-    return {p, p.scale == 0.0f ? not_a_number() : p.scale};
+    return {p, p.scale == 0.0f ? infinity() : p.zero};
   }
   OTT_HD constexpr int operator()(float x) const {
     int code = 0;
@@ -67,16 +67,16 @@ struct encoder<affine<Bits>, half, true> {
     for (int j = 1; j < max_code; ++j) code = exact_add(code, above(j, x) ? 1.0f : 0.0f);
     return code;
   }
-  OTT_HD constexpr float read(float x) const {
-    return exact_product_add(params.scale, number(x), params.zero);  // 11 bits times 2
+  OTT_HD static constexpr float read(typename affine<Bits>::params p, float number) {
+    return exact_product_add(p.scale, number, p.zero);  // 11 bits times 2
   }
   /// Between code j and the next.
   OTT_HD constexpr float middle(int j) const {
-    return exact_mul(static_cast<float>(j) + 0.5f, step);
+    return exact_mul(static_cast<float>(j) + 0.5f, params.scale);
   }
   /// Is the code of x above j?
   OTT_HD constexpr bool above(int j, float x) const {
-    float const off = exact_sub(x, params.zero);
+    float const off = exact_sub(x, origin);
     return j % 2 == 0 ? off > middle(j) : off >= middle(j);
   }
 };
@@ -148,11 +148,10 @@ struct fast_encoding : Q {
     e.number(x);
   }
   { return encoder_type::of(p).number(x); }
-  OTT_HD static constexpr float read(typename Q::params p, float x) requires
-      requires(encoder_type const& e) {
-    e.read(x);
+  OTT_HD static constexpr float read_number(typename Q::params p, float number) requires requires {
+    encoder_type::read(p, number);
   }
-  { return encoder_type::of(p).read(x); }
+  { return encoder_type::read(p, number); }
 };
 
 /// What a fit is asked with.

@@ -122,8 +122,6 @@ OTT_HD constexpr float greater(float best, float x) { return x > best ? x : best
 
 OTT_HD constexpr float infinity() { return __builtin_huge_valf(); }
 
-OTT_HD constexpr float not_a_number() { return __builtin_nanf(""); }
-
 OTT_HD constexpr bool is_finite(float x) {
   return (bit_cast<std::uint32_t>(x) & 0x7f800000u) != 0x7f800000u;
 }

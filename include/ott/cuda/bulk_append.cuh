@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include <ott/core/view.hpp>
 #include <ott/cuda/bulk_append_kernel.cuh>
@@ -22,32 +21,37 @@ void append_in_bulk(char const* where, layer_view<P> const& layer, batch_view co
   std::int64_t const heads = std::int64_t{batch.count} * layer.num_kv_heads;
   int const groups = bulk::most_groups(batch.max_rows);
   std::size_t const flushing = sizeof(flush_scratch<P>);
-  auto const start = [&](auto* kernel, std::int64_t blocks, std::size_t shared, int threads,
-                         auto const&... more) {
-    launch(where, kernel, {blocks, threads, shared, true}, s, layer, batch, k, v, more...);
+  auto const start = [&](auto* kernel, std::int64_t blocks, std::size_t shared,
+                         int threads = append_threads) {
+    launch(where, kernel, {blocks, threads, shared, true}, s, layer, batch, k, v);
+  };
+  auto const quantize_early = [&] {
+    start(key_kernel<P, true>, heads * groups, flushing);
+    if constexpr (!bulk::traces) {
+      start(value_kernel<P, true>, heads * groups, flushing);
+    } else {
+      std::size_t const tracing = sizeof(trace_scratch<P>);
+      start(value_kernel<P, true>, heads * (groups + 1), flushing > tracing ? flushing : tracing);
+      // A block for each entry that may be new, but no more than run at once, or nearly so.
+      int const at_once = append_blocks * device_attribute(cudaDevAttrMultiProcessorCount);
+      std::int64_t const fitting = at_once / (2 * heads);
+      std::int64_t const most = fitting < traced_capacity<P> ? fitting : traced_capacity<P>;
+      start(marked_kernel<P, true>, 2 * heads * (most < 1 ? 1 : most), flushing);
+    }
   };
   if constexpr (!bulk::traces) {
-    start(key_kernel<P, true>, heads * groups, flushing, append_threads);
-    start(value_kernel<P>, heads * groups, flushing, append_threads);
+    quantize_early();
   } else {
-    auto const flush = [&](auto early) {
-      constexpr bool is_early = decltype(early)::value;
-      // A block for each entry that may be new, but no more than half of what runs at once.
-      int const at_once = group_blocks * device_attribute(cudaDevAttrMultiProcessorCount);
-      int const fitting = static_cast<int>(at_once / 2 / heads);
-      int const most = fitting < traced_capacity<P> ? fitting : traced_capacity<P>;
-      int const entry_blocks = most < 1 ? 1 : most;
-      start(key_kernel<P, is_early>, heads * groups, flushing, append_threads);
-      start(trace_kernel<P>, heads, sizeof(trace_scratch<P>), append_threads);
-      start(marked_kernel<P, is_early>, heads * (is_early ? entry_blocks + groups : 2 * groups),
-            flushing, append_threads, entry_blocks);
-    };
     bool early = false;
     if constexpr (bulk::quantizes_early) {
       early = groups >= bulk::many_groups;
-      if (early) flush(std::true_type{});
+      if (early) quantize_early();
     }
-    if (!early) flush(std::false_type{});
+    if (!early) {
+      start(key_kernel<P, false>, heads * groups, flushing);
+      start(value_kernel<P, false>, heads, sizeof(trace_scratch<P>));
+      start(marked_kernel<P, false>, 2 * heads * groups, flushing);
+    }
   }
   start(window_kernel<P>, heads, 0, window_threads);
 }

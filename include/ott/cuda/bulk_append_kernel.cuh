@@ -91,86 +91,83 @@ __global__ void __launch_bounds__(append_threads, group_blocks)
   }
 }
 
-/// Traces, one head a block. shape grid: sequences x KV heads
-template <class P>
-__global__ void __launch_bounds__(append_threads)
-    trace_kernel(layer_view<P> layer, batch_view batch, view<typename P::element const> k,
-                 view<typename P::element const> v) {
-  arch::let_next_kernel_start();
-  detail::append_work<P> const work(layer, batch, k, v, static_cast<int>(blockIdx.x));
-  if (work.complete()) detail::trace_head(work, layer.pool_capacity);
-  arch::wait_for_kernel_ahead();  // who waits for this kernel waits for that, too
-}
-
-/// Quantizes the values of one group a block, of policies that do not trace.
-/// shape    grid: groups x sequences x KV heads
-template <class P>
+/// Traces, one head a block. Early: the blocks after those quantize the values of one group each as
+/// if none were traced. shape grid: sequences x KV heads if the policy traces; groups x the same
+template <class P, bool Early>
 __global__ void __launch_bounds__(append_threads, group_blocks)
     value_kernel(layer_view<P> layer, batch_view batch, view<typename P::element const> k,
                  view<typename P::element const> v) {
   arch::let_next_kernel_start();
   int const heads = batch.count * layer.num_kv_heads;
-  int const block = static_cast<int>(blockIdx.x);
-  detail::append_work<P> const work(layer, batch, k, v, block % heads);
+  int const block = static_cast<int>(blockIdx.x) - (bulk_append<P>::traces ? heads : 0);
+  detail::append_work<P> const work(layer, batch, k, v, static_cast<int>(blockIdx.x) % heads);
   bulk_team const team;
   int const group = work.plan.num_groups + block / heads;
-  bool const due = group < work.plan.new_groups;
+  bool const due = Early && block >= 0 && group < work.plan.new_groups;
   auto& scratch = detail::shared_as<flush_scratch<P>>();
   if (due && !exact_values<P>) detail::load_group(scratch, work, false, group);
-  detail::take_marks(scratch, nullptr);
+  if (due) detail::take_marks(scratch, nullptr);
   bool const complete = work.complete();
   settle(team);
   team.sync();
-  if (complete && due) {
-    group_block<P>& out = work.seq.block(group);
-    if constexpr (flush_scratch<P>::holds_elements && !exact_values<P>) {
-      quantize_untraced_values<P>(team, scratch, out);
-    } else {
-      quantize_values<P>(team, scratch, work.rows, out, group * P::group);
+  if constexpr (Early) {
+    if (complete && due) {
+      group_block<P>& out = work.seq.block(group);
+      if constexpr (flush_scratch<P>::holds_elements && !exact_values<P>) {
+        quantize_untraced_values<P>(team, scratch, out);
+      } else {
+        quantize_values<P>(team, scratch, work.rows, out, group * P::group);
+      }
+      if constexpr (!bulk_append<P>::traces) {
+        for_each(team, P::group / 32, [&](int word) { out.v.marks[word] = 0; });
+      }
     }
-    for_each(team, P::group / 32, [&](int word) { out.v.marks[word] = 0; });
+  }
+  if constexpr (bulk_append<P>::traces) {
+    if (complete && block < 0) detail::trace_head(work, layer.pool_capacity);
   }
   arch::wait_for_kernel_ahead();  // who waits for this kernel waits for the keys, too
 }
 
-/// Quantizes groups whose marks are known, and keeps the rows of traced tokens. The first blocks
-/// take keys again that key_kernel quantized early, where tokens were traced: `entry_blocks` of
-/// each head share its entries. The others take one tensor of one group each: values, or both.
-/// shape    grid: entry_blocks x heads if Early, then groups x heads, x 2 if not
+/// Quantizes one tensor of groups whose marks are known, and keeps the rows of traced tokens.
+/// Early: only groups in which there are such, some entries of a head a block; else one group a
+/// block.
+/// shape    grid: any x 2 x sequences x KV heads
 template <class P, bool Early>
-__global__ void __launch_bounds__(append_threads, group_blocks)
+__global__ void __launch_bounds__(append_threads, append_blocks)
     marked_kernel(layer_view<P> layer, batch_view batch, view<typename P::element const> k,
-                  view<typename P::element const> v, int entry_blocks) {
+                  view<typename P::element const> v) {
   arch::let_next_kernel_start();
   auto& scratch = detail::shared_as<flush_scratch<P>>();
   int const heads = batch.count * layer.num_kv_heads;
-  int const block = static_cast<int>(blockIdx.x) - (Early ? entry_blocks * heads : 0);
-  bool const again = Early && block < 0;
-  bool const keys = again || (!Early && block / heads % 2 == 0);
-  int const own = Early ? block / heads : block / heads / 2;
-  detail::append_work<P> const work(layer, batch, k, v, static_cast<int>(blockIdx.x) % heads);
-  int const group = work.plan.num_groups + own;
-  bool const due = !again && group < work.plan.new_groups;
-  if (due && (keys ? !exact_keys<P> : !exact_values<P>)) {
-    detail::load_group(scratch, work, keys, group);
+  int const block = static_cast<int>(blockIdx.x);
+  bool const keys = block / heads % 2 == 0;
+  int const own = block / heads / 2;
+  detail::append_work<P> const work(layer, batch, k, v, block % heads);
+  bulk_team const team;
+  head_state<P>& state = *work.seq.state;
+  bool const due = Early || work.plan.num_groups + own < work.plan.new_groups;
+  if (!Early && due && (keys ? !exact_keys<P> : !exact_values<P>)) {
+    detail::load_group(scratch, work, keys, work.plan.num_groups + own);
   }
   bool const complete = work.complete();
   arch::wait_for_kernel_ahead();
-  if (!complete) return;
-  if (due) detail::quantize_marked(scratch, work, keys, group, 0);
+  if (!complete || !due) return;
   if constexpr (Early) {
-    if (!again) return;
-    head_state<P> const& state = *work.seq.state;
-    int const first = static_cast<int>(blockIdx.x) / heads;
-    for (int entry = first; entry < state.num_traced; entry += entry_blocks) {
+    int const stride = static_cast<int>(gridDim.x) / heads / 2;
+    for (int entry = own; entry < state.num_traced; entry += stride) {
       // Entries of a group follow each other: the first stands for all.
-      int const at = state.entries[entry].pos / P::group;
-      if (at < work.plan.num_groups) continue;
-      if (entry > 0 && state.entries[entry - 1].pos / P::group == at) continue;
-      __syncthreads();  // the scratch of the entry before is no longer read
-      if constexpr (!exact_keys<P>) detail::load_group(scratch, work, true, at);
-      detail::quantize_marked(scratch, work, true, at, entry);
+      int const group = state.entries[entry].pos / P::group;
+      if (group < work.plan.num_groups) continue;
+      if (entry > 0 && state.entries[entry - 1].pos / P::group == group) continue;
+      team.sync();  // the scratch of the entry before is no longer read
+      if (keys ? !exact_keys<P> : !exact_values<P>) {
+        detail::load_group(scratch, work, keys, group);
+      }
+      detail::quantize_marked(scratch, work, keys, group, entry);
     }
+  } else {
+    detail::quantize_marked(scratch, work, keys, work.plan.num_groups + own, 0);
   }
 }
 

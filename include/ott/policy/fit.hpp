@@ -45,9 +45,17 @@ OTT_HD constexpr float code_number(typename Q::params p, float x) {
   }
 }
 template <class Q>
+OTT_HD constexpr float read_number(typename Q::params p, float number) {
+  if constexpr (requires { Q::read_number(p, number); }) {
+    return Q::read_number(p, number);
+  } else {
+    return Q::decode(p, static_cast<int>(number));
+  }
+}
+template <class Q>
 OTT_HD constexpr float read_value(typename Q::params p, float x) {
-  if constexpr (requires { Q::read(p, x); }) {
-    return Q::read(p, x);
+  if constexpr (requires { Q::read_number(p, x); }) {
+    return Q::read_number(p, Q::code_number(p, x));
   } else {
     return Q::decode(p, Q::encode(p, x));
   }

@@ -29,7 +29,7 @@ struct high_norm {
     fit_result<Q> best{stored<Q, Param>(Q::fit(range.lo, range.hi)), infinity(),
                        num_factors * num_factors};
     float const width = exact_sub(range.hi, range.lo);
-    float const unit = exact_div(1.0f, width);
+    float const unit = width > 0.0f ? exact_div(1.0f, width) : 0.0f;
     bool const searches = width > 0.0f && is_finite(width) && is_finite(unit);
     if (part == 0) {
       best.error = searches ? error_of<Q>(values, best.params, unit, infinity()) : 0.0f;

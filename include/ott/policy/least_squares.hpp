@@ -78,7 +78,7 @@ struct least_squares {
         if (i >= values.size()) break;
         float const value = values(i);
         float const code = code_number<Q>(p, value);
-        float const off = exact_sub(value, read_value<Q>(p, value));
+        float const off = exact_sub(value, read_number<Q>(p, code));
         float const x = exact_sub(value, origin);
         sums.error = exact_add(sums.error, exact_mul(off, off));
         c = exact_add(c, code);
