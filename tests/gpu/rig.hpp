@@ -118,11 +118,16 @@ class rig {
     return heads_[static_cast<std::size_t>(slot) * kv_heads].num_groups;
   }
 
-  /// Random tokens to both.
-  void append(std::vector<share> const& shares) {
+  /// Random tokens to both, of which `odd` share are not finite.
+  void append(std::vector<share> const& shares, double odd = 0) {
     int const rows = total(shares);
-    auto const k = random_rows<element>(rng, rows, kv_heads, P::head_dim, true);
-    auto const v = random_rows<element>(rng, rows, kv_heads, P::head_dim, false);
+    auto k = random_rows<element>(rng, rows, kv_heads, P::head_dim, true);
+    auto v = random_rows<element>(rng, rows, kv_heads, P::head_dim, false);
+    for (int n = static_cast<int>(odd * rows * kv_heads); n > 0; --n) {
+      float const infinite = rng() % 2 == 0 ? INFINITY : -INFINITY;
+      (rng() % 2 == 0 ? k : v)[rng() % k.size()] =
+          ott::from_float<element>(rng() % 3 == 0 ? NAN : infinite);
+    }
     auto const numbers = staged(shares);
     host.append(host_layer(), batch_of(shares, numbers.data()),
                 ott::dense_view(k.data(), rows, kv_heads, P::head_dim),

@@ -50,45 +50,71 @@ template <int Bits>
   requires(Bits <= 2)
 struct encoder<affine<Bits>, half, true> {
   static constexpr int max_code = affine<Bits>::max_code;
-  float zero;  // infinity where the scale is 0: what lies below it, or is NaN, has code 0
-  float middles[max_code];
+  typename affine<Bits>::params params;
+  float origin;  // zero; infinity where the scale is 0: what lies below it, or is NaN, has code 0
 
   OTT_HD static constexpr encoder of(typename affine<Bits>::params p) {
-    encoder e{p.scale == 0.0f ? infinity() : p.zero, {}};
-    OTT_UNROLL
-    for (int j = 0; j < max_code; ++j) {
-      e.middles[j] = exact_mul(static_cast<float>(j) + 0.5f, p.scale);
-    }
-    return e;
+    return {p, p.scale == 0.0f ? infinity() : p.zero};
   }
   OTT_HD constexpr int operator()(float x) const {
     int code = 0;
     for (int j = 0; j < max_code; ++j) code += above(j, x) ? 1 : 0;
     return code;
   }
+  /// The code as a number, and what it reads as: without a conversion, which is slow.
+  OTT_HD constexpr float number(float x) const {
+    float code = above(0, x) ? 1.0f : 0.0f;
+    for (int j = 1; j < max_code; ++j) code = exact_add(code, above(j, x) ? 1.0f : 0.0f);
+    return code;
+  }
+  OTT_HD static constexpr float read(typename affine<Bits>::params p, float number) {
+    return exact_product_add(p.scale, number, p.zero);  // 11 bits times 2
+  }
+  /// Between code j and the next.
+  OTT_HD constexpr float middle(int j) const {
+    return exact_mul(static_cast<float>(j) + 0.5f, params.scale);
+  }
   /// Is the code of x above j?
   OTT_HD constexpr bool above(int j, float x) const {
-    float const off = exact_sub(x, zero);
-    return j % 2 == 0 ? off > middles[j] : off >= middles[j];
+    float const off = exact_sub(x, origin);
+    return j % 2 == 0 ? off > middle(j) : off >= middle(j);
   }
 };
 
-/// Many codes: a product with 1 / scale guesses, and what is close to a tie is asked properly.
+namespace detail {
+
+/// A code guessed by a product with 1 / scale in place of the division by it.
+struct code_guess {
+  float inverse;
+
+  OTT_HD static constexpr code_guess of(float scale) {
+    return {exact_div(1.0f, scale == 0.0f ? 1.0f : scale)};
+  }
+  /// Sets the code of `x`, an offset from what code `bias` reads as. False: too close to a tie.
+  OTT_HD constexpr bool operator()(int& code, float x, float scale, int bias, int max_code) const {
+    float const steps = exact_mul(x, inverse);
+    code = nearest_code(bias == 0 ? steps : exact_add(steps, static_cast<float>(bias)), max_code);
+    return surely_nearest(x, exact_mul(scale, static_cast<float>(code - bias)), scale);
+  }
+};
+
+}  // namespace detail
+
+/// Many codes: a guess, and what is close to a tie is asked properly.
 template <int Bits, class Param>
   requires(Bits > 2 || !std::same_as<Param, half>)
 struct encoder<affine<Bits>, Param, true> {
   using quantizer = affine<Bits>;
   typename quantizer::params params;
-  float inverse;
+  detail::code_guess guess;
 
   OTT_HD static constexpr encoder of(typename quantizer::params p) {
-    return {p, exact_div(1.0f, p.scale == 0.0f ? 1.0f : p.scale)};
+    return {p, detail::code_guess::of(p.scale)};
   }
   OTT_HD constexpr int operator()(float x) const {
+    int code = 0;
     float const off = exact_sub(x, params.zero);
-    int const guess = nearest_code(exact_mul(off, inverse), quantizer::max_code);
-    float const at = exact_mul(params.scale, static_cast<float>(guess));
-    if (detail::surely_nearest(off, at, params.scale)) return guess;
+    if (guess(code, off, params.scale, 0, quantizer::max_code)) return code;
     return quantizer::encode(params, x);
   }
 };
@@ -97,16 +123,14 @@ template <int Bits, class Param>
 struct encoder<symmetric<Bits>, Param, true> {
   using quantizer = symmetric<Bits>;
   typename quantizer::params params;
-  float inverse;
+  detail::code_guess guess;
 
   OTT_HD static constexpr encoder of(typename quantizer::params p) {
-    return {p, exact_div(1.0f, p.scale == 0.0f ? 1.0f : p.scale)};
+    return {p, detail::code_guess::of(p.scale)};
   }
   OTT_HD constexpr int operator()(float x) const {
-    float const shifted = exact_add(exact_mul(x, inverse), static_cast<float>(quantizer::bias));
-    int const guess = nearest_code(shifted, quantizer::max_code);
-    float const at = exact_mul(params.scale, static_cast<float>(guess - quantizer::bias));
-    if (detail::surely_nearest(x, at, params.scale)) return guess;
+    int code = 0;
+    if (guess(code, x, params.scale, quantizer::bias, quantizer::max_code)) return code;
     return quantizer::encode(params, x);
   }
 };
@@ -114,9 +138,20 @@ struct encoder<symmetric<Bits>, Param, true> {
 /// A quantizer for fits that only try stored parameters: the same, but for the way it encodes.
 template <class Q, class Param>
 struct fast_encoding : Q {
+  using encoder_type = encoder<Q, Param, true>;
+
   OTT_HD static constexpr int encode(typename Q::params p, float x) {
-    return encoder<Q, Param, true>::of(p)(x);
+    return encoder_type::of(p)(x);
   }
+  OTT_HD static constexpr float code_number(typename Q::params p, float x) requires
+      requires(encoder_type const& e) {
+    e.number(x);
+  }
+  { return encoder_type::of(p).number(x); }
+  OTT_HD static constexpr float read_number(typename Q::params p, float number) requires requires {
+    encoder_type::read(p, number);
+  }
+  { return encoder_type::read(p, number); }
 };
 
 /// What a fit is asked with.

@@ -2,9 +2,11 @@
 
 #include <cstdint>
 
+#include <ott/algo/code_pair.hpp>
+#include <ott/algo/compare_codes.hpp>
 #include <ott/algo/encode.hpp>
 #include <ott/algo/flush_scratch.hpp>
-#include <ott/algo/quantize.hpp>
+#include <ott/algo/slices.hpp>
 #include <ott/algo/team.hpp>
 #include <ott/core/array.hpp>
 #include <ott/core/macros.hpp>
@@ -12,42 +14,6 @@
 namespace ott {
 
 namespace detail {
-
-/// Two neighbouring words, half of what a lane owns of a chunk: all codes of a few tokens by a run
-/// of channels, which lie where they do from the first.
-template <class Plane, class Map>
-struct code_pair {
-  static constexpr int count = Plane::num_words / 2;
-  static constexpr bool rows_are_tokens = Map::token(fragment_place{0, 1, 0, 0, 0, 0}) == 1;
-  static constexpr int tokens = rows_are_tokens ? 2 * Plane::tile_fields : 4 * Plane::step_fields;
-  static constexpr int runs = rows_are_tokens ? Plane::step_fields : 1;
-  static constexpr int run = rows_are_tokens ? 4 : 2 * Plane::tile_fields;  // channels in a row
-
-  OTT_HD static constexpr int token(int i) {
-    return rows_are_tokens ? 16 * (i / 2) + 8 * (i % 2) : 32 * (i / 4) + 8 * (i / 2 % 2) + i % 2;
-  }
-
-  /// First word of the n-th pair. Neighbours in this order read a tile's rows from different banks,
-  /// and a warp still writes whole stretches of 32 bytes.
-  OTT_HD static constexpr int first_word(int n) {
-    constexpr int step_groups = Map::k_steps / Plane::step_fields;
-    constexpr int row_groups = Plane::num_chunks / step_groups;
-    int chunk = n / 64;
-    int half = n % 2;
-    int row = n / 2 % 8;
-    int quad = n / 16 % 4;
-    if constexpr (!rows_are_tokens) {
-      half = n / 8 % 2;
-      row = n % 8;
-      if constexpr (row_groups % 2 == 0) {
-        int const step = n / 128 % step_groups;
-        chunk = (n / 128 / step_groups * 2 + n % 2) * step_groups + step;
-        row = n / 2 % 4 + n / 64 % 2 * 4;
-      }
-    }
-    return (chunk * 32 + row * 4 + quad) * 4 + 2 * half;
-  }
-};
 
 /// The codes of one pair from its first token and channel on.
 template <class P, class Quantizer, class Layout, class Fit, class Plane, int Shift>
@@ -114,37 +80,51 @@ OTT_HD constexpr array<std::uint32_t, 2> make_pair(flush_scratch<P> const& scrat
 }
 
 /// Codes of one plane: all of them, or some bits of each.
-template <class P, class Quantizer, class Layout, class Fit, class Plane, int Shift, class Team>
-OTT_HD constexpr void pack_plane(Team const& team, flush_scratch<P> const& scratch,
-                                 std::uint32_t* words) {
+template <class P, class Layout, class Plane, class MakePair, class Team>
+OTT_HD constexpr void pack_plane(Team const& team, std::uint32_t* words, MakePair const& make) {
   using map = typename Layout::map;
   using pair = code_pair<Plane, map>;
   for_each(team, pair::count, [&](int n) {
-    int const first = pair::first_word(n);
+    int const first = not_negative(pair::first_word(n));
     fragment_place const origin = Plane::place(first, 0, 0);
-    int const token = map::token(origin);
-    int const channel = map::channel(origin);
+    int const token = not_negative(map::token(origin));
+    int const channel = not_negative(map::channel(origin));
     array<std::uint32_t, 2> codes{};  // those of padding
-    if (channel < P::head_dim) {
-      codes = make_pair<P, Quantizer, Layout, Fit, Plane, Shift>(scratch, token, channel);
-    }
+    if (channel < P::head_dim) codes = make(token, channel);
     store_pair(team, words + first, codes);
   });
 }
 
 }  // namespace detail
 
-/// Writes the codes, eight bytes at a time.
-/// requires parameters are published; every member calls
-template <class P, class Quantizer, class Layout, class Fit, class Team>
+/// Writes the codes, eight bytes at a time; `Untraced`: it is known that no token was.
+/// requires parameters and bounds are published; every member calls
+template <class P, class Quantizer, class Layout, class Fit, bool Untraced = false, class Team>
 OTT_HD constexpr void pack_codes(Team const& team, flush_scratch<P> const& scratch,
                                  std::uint32_t* words) {
   using codes = typename Layout::codes;
   using low = typename codes::low_plane;
-  detail::pack_plane<P, Quantizer, Layout, Fit, low, 0>(team, scratch, words);
-  if constexpr (codes::split) {
-    detail::pack_plane<P, Quantizer, Layout, Fit, typename codes::high_plane, low::bits>(
-        team, scratch, words + low::num_words);
+  constexpr bool compares = detail::compares_elements<P, Quantizer, Fit>;
+  if constexpr (compares) {
+    if (Untraced || scratch.num_traced == 0) {  // else some rows are no elements
+      detail::pack_plane<P, Layout, low>(team, words, [&](int token, int channel) {
+        return detail::compare_pair<P, Quantizer, Layout, low>(team, scratch, token, channel);
+      });
+      return;
+    }
+  }
+  if constexpr (!compares || !Untraced) {
+    detail::pack_plane<P, Layout, low>(team, words, [&](int token, int channel) {
+      return detail::make_pair<P, Quantizer, Layout, Fit, low, 0>(scratch, token, channel);
+    });
+    if constexpr (codes::split) {
+      using high = typename codes::high_plane;
+      detail::pack_plane<P, Layout, high>(
+          team, words + low::num_words, [&](int token, int channel) {
+            return detail::make_pair<P, Quantizer, Layout, Fit, high, low::bits>(scratch, token,
+                                                                                 channel);
+          });
+    }
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <ott/algo/encode.hpp>
 #include <ott/algo/flush_scratch.hpp>
+#include <ott/algo/ranges.hpp>
+#include <ott/algo/slices.hpp>
 #include <ott/algo/team.hpp>
 #include <ott/core/bits.hpp>
 #include <ott/core/exact.hpp>
@@ -9,150 +11,52 @@
 #include <ott/layout/group_block.hpp>
 
 namespace ott {
-
-/// One tensor of one group in the scratch, cut into the slices that share parameters.
-template <class P, class Quantizer, class Layout>
-struct sliced_tile {
-  using params = typename Quantizer::params;
-  static constexpr int num_fields = Layout::num_fields;
-  static constexpr int sets_a_token = P::head_dim / Layout::width;
-  static constexpr int num_slices = Layout::by_channel ? P::head_dim : P::group * sets_a_token;
-
-  flush_scratch<P> const* scratch;
-
-  /// The values of one slice in their fixed order.
-  struct slice {
-    float const* first;
-    int count;
-    int stride;
-    OTT_HD constexpr int size() const { return count; }
-    OTT_HD constexpr float operator()(int i) const { return first[i * stride]; }
-  };
-
-  /// requires the tile holds fp32
-  OTT_HD constexpr slice values(int s) const {
-    auto const& tile = scratch->tile;
-    if constexpr (Layout::by_channel) {
-      return {tile.row(0) + s, P::group, tile.row_length};
-    } else {
-      return {tile.row(s / sets_a_token) + s % sets_a_token * Layout::width, Layout::width, 1};
-    }
-  }
-  OTT_HD static constexpr int slice_of(int token, int channel) {
-    return Layout::by_channel ? channel : token * sets_a_token + channel / Layout::width;
-  }
-  OTT_HD constexpr params params_of(int s) const {
-    array<float, num_fields> fields{};
-    for (int f = 0; f < num_fields; ++f) fields[f] = scratch->params[s * num_fields + f];
-    return bit_cast<params>(fields);
-  }
-};
-
 namespace detail {
 
-/// Keeps the parameters of one slice, and stores them.
-template <class P, class Quantizer, class Layout>
-OTT_HD constexpr void keep_params(flush_scratch<P>& scratch, typename P::param* out, int s,
-                                  typename Quantizer::params const& fitted) {
-  using tile = sliced_tile<P, Quantizer, Layout>;
-  auto const fields = bit_cast<array<float, tile::num_fields>>(fitted);
-  int const token = Layout::by_channel ? 0 : s / tile::sets_a_token;
-  int const channel = Layout::by_channel ? s : s % tile::sets_a_token * Layout::width;
-  for (int f = 0; f < tile::num_fields; ++f) {
-    scratch.params[s * tile::num_fields + f] = fields[f];
-    out[Layout::param_index(token, channel, f)] = to_param<typename P::param>(fields[f]);
-  }
-}
-
-/// Ends of the ranges of all channels, in parts: part i / D of channel i % D.
-template <class P, class Team>
-OTT_HD constexpr void channel_ends(Team const& team, flush_scratch<P>& scratch) {
-  constexpr int at_once = 4;
-  constexpr int quads = P::head_dim / at_once;
-  constexpr int parts = flush_scratch<P>::channel_parts;
-  for_each(team, quads * parts, [&](int i) {
-    int const channel = i % quads * at_once;
-    array<float, at_once> lo{};
-    array<float, at_once> hi{};
-    for (int e = 0; e < at_once; ++e) {
-      lo[e] = infinity();
-      hi[e] = -infinity();
-    }
-    for (int token = i / quads * (P::group / parts); token < (i / quads + 1) * (P::group / parts);
-         ++token) {
-      auto const x = scratch.template values<at_once>(token, channel);
-      OTT_UNROLL
-      for (int e = 0; e < at_once; ++e) {
-        lo[e] = lower_end(team, lo[e], x[e]);
-        hi[e] = upper_end(team, hi[e], x[e]);
-      }
-    }
-    OTT_UNROLL
-    for (int e = 0; e < at_once; ++e) {
-      scratch.low[i / quads * P::head_dim + channel + e] = lo[e];
-      scratch.high[i / quads * P::head_dim + channel + e] = hi[e];
-    }
+/// min_max over elements, many members to a slice: the ends of a range do not mind the order.
+/// requires the parts' ranges are published; then a sync
+template <class P, class Fit, class Quantizer, class Layout, class Team>
+OTT_HD constexpr void fit_ranges(Team const& team, flush_scratch<P>& scratch,
+                                 typename P::param* out) {
+  for_each(team, num_slices<P, Layout>, [&](int s) {
+    auto const range = range_parts<P, Quantizer, Layout>::of(team, scratch, s);
+    auto const params = stored<Quantizer, typename P::param>(Quantizer::fit(range.lo, range.hi));
+    keep_params<P, Quantizer, Layout>(scratch, out, s, params);
+    keep_bounds<P, Fit, Quantizer, Layout>(scratch, s, params);
   });
 }
 
-/// Ends of the range of `count` neighbouring channels of one token.
-template <class P, class Team>
-OTT_HD constexpr value_range token_ends(Team const& team, flush_scratch<P> const& scratch,
-                                        int token, int channel, int count) {
-  constexpr int at_once = 8;
-  value_range ends{infinity(), -infinity()};
-  for (int c = channel; c < channel + count; c += at_once) {
-    auto const x = scratch.template values<at_once>(token, c);
-    OTT_UNROLL
-    for (int e = 0; e < at_once; ++e) {
-      ends.lo = lower_end(team, ends.lo, x[e]);
-      ends.hi = upper_end(team, ends.hi, x[e]);
-    }
-  }
-  return ends;
-}
-
-/// min_max over elements, many members to a slice: the ends of a range do not mind the order.
-template <class P, class Quantizer, class Layout, class Team>
-OTT_HD constexpr void fit_ranges(Team const& team, flush_scratch<P>& scratch,
-                                 typename P::param* out) {
+/// A search for the parameters of every slice, many members to a slice.
+template <class P, class Fit, class Quantizer, class Layout, class Team>
+OTT_HD constexpr void search_slices(Team const& team, flush_scratch<P>& scratch,
+                                    typename P::param* out) {
+  using param = typename P::param;
+  using asked = fitted_quantizer<Quantizer, param, Fit>;
   using tile = sliced_tile<P, Quantizer, Layout>;
-  constexpr int token_parts =
-      tile::sets_a_token == 1 && P::head_dim % 32 == 0 ? flush_scratch<P>::token_parts : 1;
-  constexpr int parts = Layout::by_channel ? flush_scratch<P>::channel_parts : token_parts;
-  auto const keep = [&](int s, value_range ends) {
-    if (!(ends.lo <= ends.hi)) ends = {0.0f, 0.0f};  // nothing but NaN
-    keep_params<P, Quantizer, Layout>(
-        scratch, out, s, stored<Quantizer, typename P::param>(Quantizer::fit(ends.lo, ends.hi)));
-  };
-  if constexpr (parts == 1) {
-    for_each(team, tile::num_slices, [&](int s) {
-      keep(s, token_ends<P>(team, scratch, s / tile::sets_a_token,
-                            s % tile::sets_a_token * Layout::width, Layout::width));
-    });
-  } else {
-    if constexpr (Layout::by_channel) {
-      channel_ends<P>(team, scratch);
-    } else {
-      constexpr int width = P::head_dim / parts;
-      for_each(team, parts * P::group, [&](int i) {
-        value_range const ends =
-            token_ends<P>(team, scratch, i % P::group, i / P::group * width, width);
-        scratch.low[i] = ends.lo;
-        scratch.high[i] = ends.hi;
-      });
-    }
-    team.sync();
-    for_each(team, tile::num_slices, [&](int s) {
-      value_range ends{scratch.low[s], scratch.high[s]};
-      OTT_UNROLL
-      for (int part = 1; part < parts; ++part) {
-        ends.lo = lower_end(team, ends.lo, scratch.low[part * tile::num_slices + s]);
-        ends.hi = upper_end(team, ends.hi, scratch.high[part * tile::num_slices + s]);
-      }
-      keep(s, ends);
-    });
-  }
+  using params = array<float, tile::num_fields>;
+  constexpr int each = 2 + tile::num_fields;
+  for_each(team, Fit::parts * tile::num_slices, [&](int i) {
+    auto const result = Fit::template part<asked, param>(
+        tile{&scratch}.values(i % tile::num_slices), i / tile::num_slices);
+    float* const to = scratch.found + i * each;
+    to[0] = result.error;
+    to[1] = static_cast<float>(result.trial);
+    auto const fields = bit_cast<params>(result.params);
+    for (int f = 0; f < tile::num_fields; ++f) to[2 + f] = fields[f];
+  });
+  team.sync();
+  for_each(team, tile::num_slices, [&](int s) {
+    auto const found = [&](int part) {
+      float const* const from = scratch.found + (part * tile::num_slices + s) * each;
+      params fields{};
+      for (int f = 0; f < tile::num_fields; ++f) fields[f] = from[2 + f];
+      return fit_result<asked>{bit_cast<typename Quantizer::params>(fields), from[0],
+                               static_cast<int>(from[1])};
+    };
+    auto best = found(0);
+    for (int part = 1; part < Fit::parts; ++part) best.take_better(found(part));
+    keep_params<P, Quantizer, Layout>(scratch, out, s, best.params);
+  });
 }
 
 }  // namespace detail
@@ -164,7 +68,11 @@ OTT_HD constexpr void fit_slices(Team const& team, flush_scratch<P>& scratch,
                                  typename P::param* out) {
   using param = typename P::param;
   if constexpr (flush_scratch<P>::holds_elements) {
-    detail::fit_ranges<P, Quantizer, Layout>(team, scratch, out);
+    detail::range_parts<P, Quantizer, Layout>::find(team, scratch);
+    team.sync();
+    detail::fit_ranges<P, Fit, Quantizer, Layout>(team, scratch, out);
+  } else if constexpr (fit_in_parts<Fit>) {
+    detail::search_slices<P, Fit, Quantizer, Layout>(team, scratch, out);
   } else {
     using tile = sliced_tile<P, Quantizer, Layout>;
     using asked = fitted_quantizer<Quantizer, param, Fit>;
@@ -173,13 +81,7 @@ OTT_HD constexpr void fit_slices(Team const& team, flush_scratch<P>& scratch,
       detail::keep_params<P, Quantizer, Layout>(scratch, out, s, fitted);
     });
   }
-  if constexpr (Layout::by_channel) {
-    for_each(team, Layout::padded_channels - P::head_dim, [&](int i) {
-      for (int f = 0; f < Layout::num_fields; ++f) {
-        out[Layout::param_index(0, P::head_dim + i, f)] = to_param<param>(0.0f);
-      }
-    });
-  }
+  detail::clear_padding<P, Layout>(team, out);
 }
 
 /// Stores the key factors; refitted ones make <k, k'> = <k, k>, so that logits are unbiased.
@@ -188,7 +90,7 @@ OTT_HD constexpr void fit_slices(Team const& team, flush_scratch<P>& scratch,
 template <class P, class Team>
 OTT_HD constexpr void store_factors(Team const& team, flush_scratch<P>& scratch, half* out) {
   using quantizer = typename P::key_quantizer;
-  using encode = encoder<quantizer, typename P::param, detail::tries_stored<typename P::key_fit>>;
+  using asked = fitted_quantizer<quantizer, typename P::param, typename P::key_fit>;
   sliced_tile<P, quantizer, key_layout<P>> const tile{&scratch};
   for_each(team, P::group, [&](int token) {
     float factor = scratch.factors[token];
@@ -198,7 +100,7 @@ OTT_HD constexpr void store_factors(Team const& team, flush_scratch<P>& scratch,
       float with_codes = 0;
       for (int c = 0; c < P::head_dim; ++c) {
         auto const params = tile.params_of(tile.slice_of(token, c));
-        float const read = quantizer::decode(params, encode::of(params)(row[c]));
+        float const read = read_value<asked>(params, row[c]);
         own = exact_add(own, exact_mul(row[c], row[c]));
         with_codes = exact_add(with_codes, exact_mul(row[c], read));
       }

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include <ott/algo/team.hpp>
+#include <ott/core/array.hpp>
 #include <ott/core/exact.hpp>
 #include <ott/policy/cache_policy.hpp>
 #include <ott/policy/max_l1.hpp>
@@ -22,9 +23,11 @@ template <class Rule, class T>
 inline constexpr bool scores_l1_units = std::same_as<T, half> &&
                                         (std::same_as<Rule, min_l1> || std::same_as<Rule, max_l1>);
 
-/// Sum of |x| of fp16 numbers in units of 2^-24, as magnitude_units() counts them: every x is split
-/// exactly into a multiple of 2^-4 and a rest, and the sums of both run as integers.
+/// Sum of |x| of fp16 numbers in units of 2^-24, as magnitude_units() counts them. A few of them
+/// are added up in fp32, in which the sum keeps to multiples of 2^-4 and what each addition rounds
+/// away is summed beside it; both sums are exact, and go on as integers.
 struct l1_sum {
+  static constexpr int at_once = 8;               // as many as keep the sum below 2^20
   static constexpr float coarse_one = 524288.0f;  // 2^19: numbers from here on count in 2^-4
   static constexpr float fine_one = 0.75f;        // numbers about here count in 2^-24
   std::uint32_t coarse = 0;
@@ -32,13 +35,19 @@ struct l1_sum {
   std::uint32_t seen = 0;
   std::uint32_t count = 0;
 
-  OTT_HD constexpr void add(float x) {
-    float const size = exact_abs(x);
-    float const up = exact_add(size, coarse_one);
-    float const rest = exact_sub(size, exact_sub(up, coarse_one));
-    coarse += bit_cast<std::uint32_t>(up);
+  OTT_HD constexpr void add(array<float, at_once> const& x) {
+    float sum = coarse_one;
+    float rest = 0;
+    OTT_UNROLL
+    for (int i = 0; i < at_once; ++i) {
+      float const size = exact_abs(x[i]);
+      float const next = exact_add(sum, size);
+      rest = exact_add(rest, exact_sub(size, exact_sub(next, sum)));
+      sum = next;
+    }
+    coarse += bit_cast<std::uint32_t>(sum);
     fine += bit_cast<std::uint32_t>(exact_add(rest, fine_one));
-    seen |= bit_cast<std::uint32_t>(up);
+    seen |= bit_cast<std::uint32_t>(sum);
     ++count;
   }
   /// Up to 2^20 everything finite has the exponent of 2^19; infinity and NaN have all its bits.
@@ -56,9 +65,13 @@ struct term_sum {
   std::int64_t sum = 0;
   bool all_finite = true;
 
-  OTT_HD constexpr void add(float x) {
-    all_finite = all_finite && is_finite(x);
-    if (is_finite(x)) sum += Rule::term(x);
+  template <int N>
+  OTT_HD constexpr void add(array<float, N> const& x) {
+    OTT_UNROLL
+    for (int i = 0; i < N; ++i) {
+      all_finite = all_finite && is_finite(x[i]);
+      if (is_finite(x[i])) sum += Rule::term(x[i]);
+    }
   }
   OTT_HD constexpr bool finite() const { return all_finite; }
   OTT_HD constexpr std::int64_t units() const { return sum; }
@@ -73,7 +86,7 @@ OTT_HD constexpr std::uint64_t score_of(key_row<T> row, int pos) {
     return Rule::score(row, pos);
   } else {
     detail::term_sum<Rule, T> sum{};
-    for (int c = 0; c < row.size(); ++c) sum.add(to_float(row(c)));
+    for (int c = 0; c < row.size(); ++c) sum.add(array<float, 1>{{to_float(row(c))}});
     return sum.finite() ? static_cast<std::uint64_t>(sum.units()) : never_traced;
   }
 }
@@ -97,36 +110,39 @@ struct score_parts {
 
 namespace detail {
 
-/// Sums that may be taken in parts.
+/// Sums of the parts of every row. requires the tile holds raw keys; then a sync
 template <class P, class Team, class Scratch>
-OTT_HD constexpr void score_in_parts(Team const& team, Scratch& scratch) {
+OTT_HD constexpr void sum_parts(Team const& team, Scratch& scratch) {
   using rule = typename P::selection;
   using element = typename P::element;
-  constexpr bool l1 = scores_l1_units<rule, element>;
-  using partial = std::conditional_t<l1, l1_sum, term_sum<rule, element>>;
+  using partial =
+      std::conditional_t<scores_l1_units<rule, element>, l1_sum, term_sum<rule, element>>;
   constexpr int width = P::head_dim / score_parts<P>::parts;
   for_each(team, score_parts<P>::count, [&](int i) {
     partial sum{};
     for (int c = i / P::group * width; c < (i / P::group + 1) * width; c += 8) {
-      auto const x = scratch.tile.template values<8>(i % P::group, c);
-      OTT_UNROLL
-      for (int e = 0; e < 8; ++e) sum.add(x[e]);
+      sum.add(scratch.tile.template values<8>(i % P::group, c));
     }
     scratch.parts.sum[i] = sum.units();
     scratch.parts.finite[i] = sum.finite() ? 1 : 0;
   });
-  team.sync();
+}
+
+/// Scores from the parts. requires they are published; then a sync
+template <class P, class Team, class Scratch>
+OTT_HD constexpr void join_parts(Team const& team, Scratch& scratch) {
   for_each(team, P::group, [&](int token) {
     std::int64_t sum = 0;
-    bool finite = true;
-    for (int i = token; i < score_parts<P>::count; i += P::group) {
-      sum += scratch.parts.sum[i];
-      finite = finite && scratch.parts.finite[i] != 0;
+    int finite = 1;
+    OTT_UNROLL
+    for (int part = 0; part < score_parts<P>::parts; ++part) {
+      sum += scratch.parts.sum[part * P::group + token];
+      finite &= scratch.parts.finite[part * P::group + token];
     }
     auto const score = static_cast<std::uint64_t>(sum);
-    scratch.scores[token] = !finite                      ? never_traced
-                            : std::same_as<rule, max_l1> ? never_traced - 1 - score
-                                                         : score;
+    scratch.scores[token] = !finite                                       ? never_traced
+                            : std::same_as<typename P::selection, max_l1> ? never_traced - 1 - score
+                                                                          : score;
   });
 }
 
@@ -138,7 +154,9 @@ template <class P, class Team, class Scratch>
 OTT_HD constexpr void score_group(Team const& team, Scratch& scratch, int first_pos) {
   using rule = typename P::selection;
   if constexpr (sums_integers<rule, typename P::element>) {
-    detail::score_in_parts<P>(team, scratch);
+    detail::sum_parts<P>(team, scratch);
+    team.sync();
+    detail::join_parts<P>(team, scratch);
   } else {
     for_each(team, P::group, [&](int token) {
       key_row<typename P::element> const row{scratch.tile.row(token), P::head_dim};

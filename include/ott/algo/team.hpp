@@ -5,8 +5,9 @@
 
 #include <ott/algo/tile.hpp>
 #include <ott/core/array.hpp>
-#include <ott/core/exact.hpp>
+#include <ott/core/bits.hpp>
 #include <ott/core/macros.hpp>
+#include <ott/core/scalar.hpp>
 
 namespace ott {
 
@@ -29,8 +30,25 @@ struct serial_team {
 /// Deals 0 .. count - 1 to the members; each index has exactly one owner.
 template <class Team, class Body>
 OTT_HD constexpr void for_each(Team const& team, int count, Body const& body) {
-  for (int i = team.rank(); i < count; i += team.size()) body(i);
+  if constexpr (requires { Team::fixed_size; }) {  // the compiler counts the rounds
+    int const rounds = ceil_div(count, Team::fixed_size);
+    for (int n = 0; n < rounds; ++n) {
+      int const i = team.rank() + n * Team::fixed_size;
+      if (i < count) body(not_negative(i));
+    }
+  } else {
+    for (int i = team.rank(); i < count; i += team.size()) body(not_negative(i));
+  }
 }
+
+/// The same members, counted from the middle: so two halves of a team do different things at once.
+template <class Team>
+struct turned_team : Team {
+  OTT_HD constexpr int rank() const {
+    int const half = Team::size() / 2;
+    return Team::rank() < half ? Team::rank() + Team::size() - half : Team::rank() - half;
+  }
+};
 
 // What a team may do better than plain code, and what plain code does for a team that does not.
 
@@ -95,21 +113,47 @@ OTT_HD constexpr void settle(Team const& team) {
   if constexpr (requires { team.settle(); }) team.settle();
 }
 
-/// lesser() and greater() of core/exact.hpp, but for the sign of a zero, which no stored bit shows.
-template <class Team>
-OTT_HD constexpr float lower_end(Team const& team, float best, float x) {
-  if constexpr (requires { team.lower_end(best, x); }) {
-    return team.lower_end(best, x);
+/// The range of each element of a word over many words: one word of lower ends, one of upper ends.
+struct word_range {
+  std::uint32_t lo;
+  std::uint32_t hi;
+};
+
+/// The range that holds two others; NaN is passed over. Which sign a zero has is left open: no
+/// stored bit shows it.
+template <scalar T, class Team>
+OTT_HD constexpr word_range widened(Team const& team, word_range range, word_range other) {
+  if constexpr (requires { team.template widened<T>(range, other); }) {
+    return team.template widened<T>(range, other);
   } else {
-    return lesser(best, x);
+    using chunk = element_chunk<T>;
+    for (int i = 0; i < chunk::per_word; ++i) {
+      std::uint32_t const own = chunk::mask_of(i);
+      float const lo = to_float(chunk::from_word(other.lo, i));
+      float const hi = to_float(chunk::from_word(other.hi, i));
+      bool const below = lo < to_float(chunk::from_word(range.lo, i));
+      bool const above = hi > to_float(chunk::from_word(range.hi, i));
+      if (below) range.lo = (range.lo & ~own) | (other.lo & own);
+      if (above) range.hi = (range.hi & ~own) | (other.hi & own);
+    }
+    return range;
   }
 }
+
+/// 0xffff in each half of a word where the fp16 number of `x` is at least that of `bound`.
 template <class Team>
-OTT_HD constexpr float upper_end(Team const& team, float best, float x) {
-  if constexpr (requires { team.upper_end(best, x); }) {
-    return team.upper_end(best, x);
+OTT_HD constexpr std::uint32_t at_least(Team const& team, std::uint32_t x, std::uint32_t bound) {
+  if constexpr (requires { team.at_least(x, bound); }) {
+    return team.at_least(x, bound);
   } else {
-    return greater(best, x);
+    using chunk = element_chunk<half>;
+    std::uint32_t mask = 0;
+    for (int i = 0; i < chunk::per_word; ++i) {
+      if (to_float(chunk::from_word(x, i)) >= to_float(chunk::from_word(bound, i))) {
+        mask |= chunk::mask_of(i);
+      }
+    }
+    return mask;
   }
 }
 

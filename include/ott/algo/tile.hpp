@@ -25,6 +25,18 @@ struct alignas(16) element_chunk {
       return bit_cast<T>(static_cast<std::uint16_t>(word >> (16 * i)));
     }
   }
+  /// The bits of element i of a word.
+  OTT_HD static constexpr std::uint32_t mask_of(int i) {
+    return sizeof(T) == 4 ? 0xffffffffu : 0xffffu << (16 * i);
+  }
+  /// A word of one element over and over.
+  OTT_HD static constexpr std::uint32_t filled(T element) {
+    if constexpr (sizeof(T) == 4) {
+      return bit_cast<std::uint32_t>(element);
+    } else {
+      return bit_cast<std::uint16_t>(element) * 0x10001u;
+    }
+  }
   OTT_HD static constexpr element_chunk of(T const* elements) {
     element_chunk chunk{};
     for (int i = 0; i < size; ++i) {
@@ -52,6 +64,15 @@ struct element_tile {
 
   /// Where the sixteen bytes from element `column` on lie.
   OTT_HD constexpr std::uint32_t* at(int row, int column) { return words + index(row, column); }
+  /// N words of neighbours, as they are. requires `column` a multiple of the elements in a word
+  template <int N>
+  OTT_HD constexpr array<std::uint32_t, N> words_at(int row, int column) const {
+    std::uint32_t const* const from = words + index(row, column);
+    array<std::uint32_t, N> x{};
+    OTT_UNROLL
+    for (int i = 0; i < N; ++i) x[i] = from[i];
+    return x;
+  }
   /// N neighbours as fp32. requires N and `column` multiples of the elements in a word
   template <int N>
   OTT_HD constexpr array<float, N> values(int row, int column) const {

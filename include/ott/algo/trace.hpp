@@ -29,11 +29,13 @@ struct held_entries {
   }
   OTT_HD constexpr int largest() const {
     int at = 0;
+    entry most = entries[0];
     for (int e = 1; e < count; ++e) {
-      bool const above =
-          entries[e].score > entries[at].score ||
-          (entries[e].score == entries[at].score && entries[e].pos > entries[at].pos);
-      if (above) at = e;
+      entry const own = entries[e];
+      if (own.score > most.score || (own.score == most.score && own.pos > most.pos)) {
+        at = e;
+        most = own;
+      }
     }
     return at;
   }
@@ -64,13 +66,16 @@ OTT_HD constexpr void gather_held(Team const& team, held_entries<P>& held, State
 template <class P>
 OTT_HD constexpr bool offer(held_entries<P>& held, head_state<P>& state, int capacity,
                             std::uint64_t score, int pos) {
-  if (!(score < held.bar(capacity))) return false;
-  int at = held.count;
-  if (held.count < capacity) {
-    ++held.count;
-  } else {
-    at = held.largest();
+  bool const full = held.count >= capacity;
+  int const at = full ? held.largest() : held.count;  // once: one thread does this for all groups
+  if (capacity == 0 || score == never_traced) return false;
+  if (full && !(held.total - held.count < P::evicted && score < held.entries[at].score)) {
+    return false;
+  }
+  if (full) {
     state.entries[held.entries[at].index].evicted = 1;
+  } else {
+    ++held.count;
   }
   held.entries[at] = {score, pos, held.total};
   state.entries[held.total] = {score, pos, 0};
@@ -97,7 +102,8 @@ OTT_HD constexpr int rank_among(std::uint64_t const* scores, int token, int coun
                                 TokenAt const& token_at) {
   std::uint64_t const score = scores[token];
   int rank = 0;
-  for (int i = 0; i < count; ++i) {
+  OTT_UNROLL_4  // no more: registers
+      for (int i = 0; i < count; ++i) {
     int const other = token_at(i);
     rank += scores[other] < score || (scores[other] == score && other < token) ? 1 : 0;
   }
@@ -106,31 +112,52 @@ OTT_HD constexpr int rank_among(std::uint64_t const* scores, int token, int coun
 
 }  // namespace detail
 
-/// Orders the group's lowest scores: rank by counting, exact and stable whatever the team.
-/// requires scores are published; every member calls; a sync before the order is read
+namespace detail {
+
+/// The lowest tokens of each lot, among which those of the group must be.
+/// requires scores are published; then a sync
 template <class P, class Team, class Scratch>
-OTT_HD constexpr void rank_lowest(Team const& team, Scratch& scratch) {
+OTT_HD constexpr void rank_lots(Team const& team, Scratch& scratch) {
   using lots = lowest_by_lot<P>;
   if constexpr (lots::pays) {
     for_each(team, P::group, [&](int token) {
       int const first = token / lots::lot * lots::lot;
       int const rank =
-          detail::rank_among(scratch.scores, token, lots::lot, [&](int i) { return first + i; });
+          rank_among(scratch.scores, token, lots::lot, [&](int i) { return first + i; });
       if (rank < P::pool) scratch.lots.tokens[token / lots::lot * P::pool + rank] = token;
     });
-    team.sync();
-    for_each(team, lots::count, [&](int own) {
-      int const token = scratch.lots.tokens[own];
-      int const rank = detail::rank_among(scratch.scores, token, lots::count,
-                                          [&](int i) { return scratch.lots.tokens[i]; });
-      if (rank < P::pool) scratch.order[rank] = token;
-    });
-  } else {
-    for_each(team, P::group, [&](int token) {
-      int const rank = detail::rank_among(scratch.scores, token, P::group, [](int i) { return i; });
-      if (rank < P::pool) scratch.order[rank] = token;
-    });
   }
+}
+
+/// Calls found(rank, token) for each of the pool's size of lowest tokens.
+/// requires the lots are published
+template <class P, class Team, class Scratch, class Found>
+OTT_HD constexpr void find_lowest(Team const& team, Scratch const& scratch, Found const& found) {
+  using lots = lowest_by_lot<P>;
+  constexpr int count = lots::pays ? lots::count : P::group;
+  for_each(team, count, [&](int own) {
+    auto const token_at = [&](int i) {
+      if constexpr (lots::pays) {
+        return scratch.lots.tokens[i];
+      } else {
+        return i;
+      }
+    };
+    int const token = token_at(own);
+    int const rank = rank_among(scratch.scores, token, count, token_at);
+    if (rank < P::pool) found(rank, token);
+  });
+}
+
+}  // namespace detail
+
+/// Orders the group's lowest scores: rank by counting, exact and stable whatever the team.
+/// requires scores are published; every member calls; a sync before the order is read
+template <class P, class Team, class Scratch>
+OTT_HD constexpr void rank_lowest(Team const& team, Scratch& scratch) {
+  detail::rank_lots<P>(team, scratch);
+  team.sync();
+  detail::find_lowest<P>(team, scratch, [&](int rank, int token) { scratch.order[rank] = token; });
 }
 
 /// Offers a group's tokens in ascending (score, position) and marks those that enter. At most

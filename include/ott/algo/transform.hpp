@@ -31,22 +31,46 @@ OTT_HD constexpr void load_tile(Team const& team, flush_scratch<P>& scratch, Row
   });
 }
 
+namespace detail {
+
+template <class P, class Rotation, int Step, class Team>
+OTT_HD constexpr void rotate_in_units(Team const& team, flush_scratch<P>& scratch) {
+  if constexpr (Step < Rotation::template num_steps<P::head_dim>) {
+    constexpr int units = P::head_dim / Rotation::template unit_size<P::head_dim, Step>;
+    for_each(team, P::group * units, [&](int i) {
+      float* const row = scratch.tile.row(i % P::group);
+      Rotation::template apply_unit<P::head_dim, Step>(row, i / P::group);
+    });
+    team.sync();
+    rotate_in_units<P, Rotation, Step + 1>(team, scratch);
+  }
+}
+
+}  // namespace detail
+
 /// Rotates the tile's rows and divides keys by their factor, which is kept in the scratch.
-/// requires a token's row has one owner: sums run in channel order
+/// requires a token's sums have one owner and run in channel order; every member calls; then a sync
 template <class P, class Rotation, bool IsKey, class Team>
 OTT_HD constexpr void transform_rows(Team const& team, flush_scratch<P>& scratch) {
-  constexpr bool divides = IsKey && P::key_factor::present;
-  for_each(team, P::group, [&](int token) {
-    float* const row = scratch.tile.row(token);
-    Rotation::template apply<P::head_dim>(row);
-    if constexpr (divides) {
-      float const factor = to_float(to_param<half>(P::key_factor::of(row, P::head_dim)));
-      scratch.factors[token] = factor;
-      for (int c = 0; c < P::head_dim; ++c) {
-        row[c] = factor == 0.0f ? 0.0f : exact_div(row[c], factor);
-      }
-    }
-  });
+  if constexpr (rotation_in_units<Rotation>) {
+    detail::rotate_in_units<P, Rotation, 0>(team, scratch);
+  } else if constexpr (!Rotation::identity) {
+    for_each(team, P::group,
+             [&](int token) { Rotation::template apply<P::head_dim>(scratch.tile.row(token)); });
+    team.sync();
+  }
+  if constexpr (IsKey && P::key_factor::present) {
+    for_each(team, P::group, [&](int token) {
+      float const* const row = scratch.tile.row(token);
+      scratch.factors[token] = to_float(to_param<half>(P::key_factor::of(row, P::head_dim)));
+    });
+    team.sync();
+    for_each(team, P::group * P::head_dim, [&](int i) {
+      float const factor = scratch.factors[i % P::group];
+      float& x = scratch.tile.row(i % P::group)[i / P::group];
+      x = factor == 0.0f ? 0.0f : exact_div(x, factor);
+    });
+  }
 }
 
 }  // namespace ott

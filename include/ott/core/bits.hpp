@@ -39,6 +39,12 @@ OTT_HD constexpr int gcd(int a, int b) {
   return a;
 }
 
+/// x, and word to the compiler that it is not negative: dividing it by a constant is then a shift.
+OTT_HD constexpr int not_negative(int x) {
+  if (x < 0) __builtin_unreachable();
+  return x;
+}
+
 /// Largest power of two that divides x.
 OTT_HD constexpr int pow2_divisor(int x) { return x & -x; }
 

@@ -64,6 +64,14 @@ OTT_HD constexpr float exact_div(float a, float b) {
   return a / b;
 }
 
+/// a * b + c. requires a * b needs no rounding: then it does not matter whether it gets one
+OTT_HD constexpr float exact_product_add(float a, float b, float c) {
+#if defined(__CUDA_ARCH__)
+  if (!__builtin_is_constant_evaluated()) return __fmaf_rn(a, b, c);
+#endif
+  return a * b + c;
+}
+
 OTT_HD constexpr double exact_add(double a, double b) {
 #if defined(__CUDA_ARCH__)
   if (!__builtin_is_constant_evaluated()) return __dadd_rn(a, b);
@@ -99,6 +107,9 @@ OTT_HD constexpr float exact_sqrt(float x) {
 }
 
 OTT_HD constexpr float exact_abs(float x) {
+#if defined(__CUDA_ARCH__)
+  if (!__builtin_is_constant_evaluated()) return __builtin_fabsf(x);  // part of what uses it
+#endif
   return bit_cast<float>(bit_cast<std::uint32_t>(x) & 0x7fffffffu);
 }
 

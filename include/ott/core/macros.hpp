@@ -10,6 +10,8 @@
 // The host compiler behind nvcc does not know the pragma and would warn.
 #if defined(__CUDA_ARCH__)
 #define OTT_UNROLL _Pragma("unroll")
+#define OTT_UNROLL_4 _Pragma("unroll 4")
 #else
 #define OTT_UNROLL
+#define OTT_UNROLL_4
 #endif

@@ -8,7 +8,7 @@
 #include <ott/cuda/append_kernel.cuh>
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/backend.hpp>
-#include <ott/cuda/bulk_append_kernel.cuh>
+#include <ott/cuda/bulk_append.cuh>
 #include <ott/cuda/group_kernel.cuh>
 #include <ott/cuda/group_shape.hpp>
 #include <ott/cuda/memory.cuh>
@@ -140,20 +140,9 @@ void cuda_backend<P>::append(layer_view<P> layer, batch_view batch, view<element
   char const* const where = "ott::cuda_backend::append";
   std::int64_t const heads = std::int64_t{batch.count} * layer.num_kv_heads;
   launch_shape const each{heads, append_threads, sizeof(flush_scratch<P>), true};
-  using bulk = bulk_append<P>;
-  if constexpr (bulk::possible) {
-    if (batch.max_rows >= bulk::least_rows) {
-      int const groups = bulk::most_groups(batch.max_rows);
-      launch_shape all = each;
-      if constexpr (bulk::traces) {
-        all.blocks = heads * groups;
-        launch(where, score_kernel<P>, all, s, layer, batch, k, v, groups);
-        launch(where, trace_kernel<P>, {heads, append_threads, sizeof(trace_scratch<P>), true}, s,
-               layer, batch, k, v);
-      }
-      all.blocks = 2 * heads * groups;
-      launch(where, quantize_kernel<P>, all, s, layer, batch, k, v);
-      launch(where, window_kernel<P>, {heads, append_threads, 0, true}, s, layer, batch, k, v);
+  if constexpr (bulk_append<P>::possible) {
+    if (batch.max_rows >= bulk_append<P>::least_rows) {
+      append_in_bulk<P>(where, layer, batch, k, v, s);
       return;
     }
   }

@@ -4,10 +4,12 @@
 
 #include <nv/target>
 
+#include <ott/algo/team.hpp>
 #include <ott/algo/tile.hpp>
 #include <ott/core/array.hpp>
 #include <ott/core/macros.hpp>
 #include <ott/cuda/arch/async_copy.cuh>
+#include <ott/cuda/arch/element_pairs.cuh>
 
 namespace ott {
 
@@ -78,13 +80,28 @@ struct block_team {
   OTT_HD void settle() const {
     NV_IF_TARGET(NV_IS_DEVICE, (arch::commit_copies(); arch::wait_copies<0>();))
   }
-  /// One instruction each; NaN is passed over, as lesser() and greater() do.
-  OTT_HD float lower_end(float best, float x) const {
-    NV_IF_ELSE_TARGET(NV_IS_DEVICE, (return fminf(best, x);), (return x < best ? x : best;))
+  template <class T>
+  OTT_HD word_range widened(word_range range, [[maybe_unused]] word_range other) const {
+    NV_IF_TARGET(NV_IS_DEVICE, (range = {arch::lesser_of<T>(range.lo, other.lo),
+                                         arch::greater_of<T>(range.hi, other.hi)};))
+    return range;
   }
-  OTT_HD float upper_end(float best, float x) const {
-    NV_IF_ELSE_TARGET(NV_IS_DEVICE, (return fmaxf(best, x);), (return x > best ? x : best;))
+  OTT_HD std::uint32_t at_least([[maybe_unused]] std::uint32_t x,
+                                [[maybe_unused]] std::uint32_t bound) const {
+    NV_IF_ELSE_TARGET(NV_IS_DEVICE, (return arch::at_least(x, bound);), (return 0;))
   }
+};
+
+/// The same in a kernel that always has as many threads.
+template <int Threads>
+struct sized_team : block_team {
+  static constexpr int fixed_size = Threads;
+  OTT_HD int rank() const {
+    int const own = block_team::rank();
+    if (own < 0 || own >= Threads) __builtin_unreachable();
+    return own;
+  }
+  OTT_HD constexpr int size() const { return Threads; }
 };
 
 }  // namespace ott

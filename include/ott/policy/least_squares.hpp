@@ -12,6 +12,7 @@ namespace ott {
 /// source   docs/method.md, Extensions
 struct least_squares {
   static constexpr char const* name = "least_squares";
+  static constexpr int parts = 2;  // a start each
 
   template <class Q>
   static constexpr bool takes = requires(typename Q::params p) {
@@ -30,85 +31,78 @@ struct least_squares {
   OTT_HD static constexpr typename Q::params of(V const& values) {
     static_assert(sizeof(quantizer_rule<Q>) > 0);
     if constexpr (takes<Q>) {
-      return fitted<Q, Param>(values);
+      return fit_alone<least_squares, Q, Param>(values);
     } else {
       return {};
     }
   }
 
+  /// One start and what it leads to.
+  template <class Q, scalar Param, value_slice V>
+  OTT_HD static constexpr fit_result<Q> part(V const& values, int part) {
+    value_range const range = range_of(values);
+    value_range const begin = part == 0 ? range : central_range<Q>(values, range);
+    auto params = stored<Q, Param>(Q::fit(begin.lo, begin.hi));
+    code_sums sums = sum_codes<Q>(values, range.lo, params);
+    fit_result<Q> best{params, sums.error, 0};
+    if (part != 0 && best.error != best.error) best.error = infinity();
+    for (int round = 1; round <= 3; ++round) {
+      params = stored<Q, Param>(regress<Q>(sums, values.size(), range.lo, params));
+      if (!(params.scale > 0.0f)) break;
+      sums = sum_codes<Q>(values, range.lo, params);
+      best.take_better({params, sums.error, round});
+    }
+    best.trial += 4 * part;
+    return best;
+  }
+
  private:
-  template <class Q>
-  struct candidate {
-    typename Q::params params;
-    float error;
+  /// Over all values: squared errors, codes, and values relative to an origin.
+  struct code_sums {
+    float error = 0;
+    std::int64_t c = 0;
+    std::int64_t cc = 0;
+    float x = 0;
+    float xc = 0;
   };
 
-  template <class Q, class Param, class V>
-  OTT_HD static constexpr typename Q::params fitted(V const& values) {
-    value_range const range = range_of(values);
-    candidate<Q> best{stored<Q, Param>(Q::fit(range.lo, range.hi)), infinity()};
-    best.error = squared_error<Q>(values, best.params);
-    refine<Q, Param>(values, range.lo, best.params, best);
-
-    value_range const bulk = central_range<Q>(values, range);
-    auto const start = stored<Q, Param>(Q::fit(bulk.lo, bulk.hi));
-    keep_better<Q>(values, start, best);
-    refine<Q, Param>(values, range.lo, start, best);
-    return best.params;
-  }
-
   template <class Q, class V>
-  OTT_HD static constexpr float squared_error(V const& values, typename Q::params p) {
-    float sum = 0;
-    for (int i = 0; i < values.size(); ++i) {
-      float const x = values(i);
-      float const off = exact_sub(x, Q::decode(p, Q::encode(p, x)));
-      sum = exact_add(sum, exact_mul(off, off));
+  OTT_HD static constexpr code_sums sum_codes(V const& values, float origin, typename Q::params p) {
+    constexpr int stretch = 8;  // integers of so few codes are exact in fp32
+    code_sums sums;
+    for (int first = 0; first < values.size(); first += stretch) {
+      float c = 0;
+      float cc = 0;
+      OTT_UNROLL
+      for (int i = first; i < first + stretch; ++i) {
+        if (i >= values.size()) break;
+        float const value = values(i);
+        float const code = code_number<Q>(p, value);
+        float const off = exact_sub(value, read_number<Q>(p, code));
+        float const x = exact_sub(value, origin);
+        sums.error = exact_add(sums.error, exact_mul(off, off));
+        c = exact_add(c, code);
+        cc = exact_add(cc, exact_mul(code, code));
+        sums.x = exact_add(sums.x, x);
+        sums.xc = exact_add(sums.xc, exact_mul(x, code));
+      }
+      sums.c += static_cast<int>(c);
+      sums.cc += static_cast<int>(cc);
     }
-    return sum;
-  }
-
-  template <class Q, class V>
-  OTT_HD static constexpr void keep_better(V const& values, typename Q::params p,
-                                           candidate<Q>& best) {
-    float const error = squared_error<Q>(values, p);
-    if (error < best.error) best = {p, error};
-  }
-
-  template <class Q, class Param, class V>
-  OTT_HD static constexpr void refine(V const& values, float origin, typename Q::params p,
-                                      candidate<Q>& best) {
-    for (int round = 0; round < 3; ++round) {
-      p = stored<Q, Param>(regress<Q>(values, origin, p));
-      if (!(p.scale > 0.0f)) return;
-      keep_better<Q>(values, p, best);
-    }
+    return sums;
   }
 
   /// The line through (code, value) of least squared error; values are taken relative to `origin`.
-  template <class Q, class V>
-  OTT_HD static constexpr typename Q::params regress(V const& values, float origin,
-                                                     typename Q::params p) {
-    std::int64_t sum_c = 0;
-    std::int64_t sum_cc = 0;
-    float sum_x = 0;
-    float sum_xc = 0;
-    for (int i = 0; i < values.size(); ++i) {
-      int const code = Q::encode(p, values(i));
-      float const x = exact_sub(values(i), origin);
-      sum_c += code;
-      sum_cc += static_cast<std::int64_t>(code) * code;
-      sum_x = exact_add(sum_x, x);
-      sum_xc = exact_add(sum_xc, exact_mul(x, static_cast<float>(code)));
-    }
-    std::int64_t const n = values.size();
-    std::int64_t const spread = n * sum_cc - sum_c * sum_c;
+  template <class Q>
+  OTT_HD static constexpr typename Q::params regress(code_sums const& sums, std::int64_t n,
+                                                     float origin, typename Q::params p) {
+    std::int64_t const spread = n * sums.cc - sums.c * sums.c;
     if (spread == 0) return {0.0f, p.zero};
     float const count = static_cast<float>(n);
-    float const codes = static_cast<float>(sum_c);
-    float const covariance = exact_sub(exact_mul(count, sum_xc), exact_mul(codes, sum_x));
+    float const codes = static_cast<float>(sums.c);
+    float const covariance = exact_sub(exact_mul(count, sums.xc), exact_mul(codes, sums.x));
     float const scale = exact_div(covariance, static_cast<float>(spread));
-    float const zero = exact_div(exact_sub(sum_x, exact_mul(scale, codes)), count);
+    float const zero = exact_div(exact_sub(sums.x, exact_mul(scale, codes)), count);
     return {scale, exact_add(origin, zero)};
   }
 

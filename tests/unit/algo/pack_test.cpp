@@ -23,6 +23,10 @@ template <class P, class Layout, class Quantizer>
 void check_tensor(ott::flush_scratch<P>& scratch) {
   using codes = typename Layout::codes;
   using tile = ott::sliced_tile<P, Quantizer, Layout>;
+  for (int s = 0; s < tile::num_slices; ++s) {
+    auto const params = tile{&scratch}.params_of(s);
+    ott::detail::keep_bounds<P, ott::min_max, Quantizer, Layout>(scratch, s, params);
+  }
   std::vector<std::uint32_t> words(static_cast<std::size_t>(codes::num_words), 0xdeadbeefu);
   ott::pack_codes<P, Quantizer, Layout, ott::min_max>(ott::serial_team{}, scratch, words.data());
   auto const code = [&](int token, int channel) {

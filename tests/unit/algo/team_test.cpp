@@ -28,8 +28,10 @@ TEST_CASE("team: every index has exactly one owner") {
       for (int rank = 0; rank < size; ++rank) {
         ott::for_each(member{rank, size}, count,
                       [&](int i) { ++owners[static_cast<std::size_t>(i)]; });
+        ott::for_each(ott::turned_team<member>{{rank, size}}, count,
+                      [&](int i) { ++owners[static_cast<std::size_t>(i)]; });
       }
-      for (int const n : owners) REQUIRE(n == 1);
+      for (int const n : owners) REQUIRE(n == 2);  // once for each of the two teams
     }
   }
 }

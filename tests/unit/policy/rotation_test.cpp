@@ -55,6 +55,40 @@ TEST_CASE("rotation: Hadamard is the definition's matrix, orthogonal and its own
   check_hadamard<256>();
 }
 
+namespace {
+
+template <int D, int Step>
+void apply_step(float* row) {
+  if constexpr (Step < ott::hadamard::num_steps<D>) {
+    for (int unit = D / ott::hadamard::unit_size<D, Step>; unit-- > 0;) {
+      ott::hadamard::apply_unit<D, Step>(row, unit);
+    }
+    apply_step<D, Step + 1>(row);
+  }
+}
+
+template <int D>
+void check_units() {
+  auto whole = random_row<D>(5);
+  auto in_units = whole;
+  ott::hadamard::apply<D>(whole.data());
+  apply_step<D, 0>(in_units.data());
+  CHECK(whole == in_units);  // bit for bit: random rows have no zero
+}
+
+}  // namespace
+
+TEST_CASE("rotation: unit by unit, in any order, it is the same") {
+  check_units<16>();
+  check_units<64>();
+  check_units<80>();
+  check_units<96>();
+  check_units<112>();
+  check_units<128>();
+  check_units<256>();
+  check_units<512>();
+}
+
 TEST_CASE("rotation: a query and a key rotated alike keep their product") {
   auto q = random_row<128>(1);
   auto k = random_row<128>(2);
