@@ -106,7 +106,7 @@ struct chunk_block : tile_queries<P, Rows, 1, 32 * Warps> {
 
   /// Factors, soft cap and what rows do not see.
   __device__ __forceinline__ void adjust(fold_type& fold, score_rule const& rule) const {
-    if constexpr (P::key_factor::present && !detail::keys_in_pairs<P>) {
+    if constexpr (P::key_factor::present) {
       fold.each_score(lane(), [&](float& s, int, int, int token) { s *= tokens.factor[token]; });
     }
     if (rule.soft_cap > 0) {

@@ -22,17 +22,15 @@ struct chunk_fold {
   static constexpr unsigned everyone = 0xffffffffu;
 
   float maximum[Tiles][2];
-  float sum[Tiles][2];  // once `finish` has said so
+  float sum[Tiles][2];  // of this lane's tokens alone until `finish`
   float out[Tiles][channel_tiles][4];
-  float sums[Tiles][4];                // weights times one, as tensor cores add them
   float scores[Tiles][Tokens / 8][4];  // of the tile at hand
 
   __device__ __forceinline__ chunk_fold() {
     OTT_UNROLL
     for (int m = 0; m < Tiles; ++m) {
       maximum[m][0] = maximum[m][1] = -infinity();
-      OTT_UNROLL
-      for (int i = 0; i < 4; ++i) sums[m][i] = 0;
+      sum[m][0] = sum[m][1] = 0;
       OTT_UNROLL
       for (int t = 0; t < channel_tiles; ++t) {
         OTT_UNROLL
@@ -111,14 +109,13 @@ struct chunk_fold {
         float const raised = fmaxf(maximum[m][r], top * unit);
         keep[m][r] = raised > maximum[m][r] ? arch::exp2(maximum[m][r] - raised) : 1.0f;
         moved = moved || keep[m][r] != 1.0f;
+        sum[m][r] *= keep[m][r];
         maximum[m][r] = raised;
       }
     }
     if (!__any_sync(everyone, moved)) return;
     OTT_UNROLL
     for (int m = 0; m < Tiles; ++m) {
-      OTT_UNROLL
-      for (int i = 0; i < 4; ++i) sums[m][i] *= keep[m][i / 2];
       OTT_UNROLL
       for (int t = 0; t < channel_tiles; ++t) {
         OTT_UNROLL
@@ -130,7 +127,6 @@ struct chunk_fold {
   /// Scores become weights, sixteen tokens at a time, and take their values.
   __device__ __forceinline__ void multiply_values(operand_rows<P, Tokens, 1> const& values,
                                                   float unit, int lane) {
-    constexpr std::uint32_t ones = from_float<type>(1.0f).bits * 0x10001u;
     float base[Tiles][2];
     OTT_UNROLL
     for (int m = 0; m < Tiles; ++m) {
@@ -150,11 +146,10 @@ struct chunk_fold {
           float const* const s = &scores[m][2 * t + i / 2][2 * (i % 2)];
           float const low = arch::exp2(fmaf(s[0], unit, base[m][i % 2]));
           float const high = arch::exp2(fmaf(s[1], unit, base[m][i % 2]));
+          sum[m][i % 2] += low + high;
           w[i] = arch::narrow<type>(low, high);
         }
         weights[m] = uint4{w[0], w[1], w[2], w[3]};
-        // what is multiplied is what is divided by
-        arch::mma_f16<type>(sums[m], weights[m], ones, ones);
       }
       OTT_UNROLL
       for (int c = 0; c < P::head_dim / 16; ++c) {
@@ -169,10 +164,16 @@ struct chunk_fold {
     }
   }
 
-  /// Writes `sum`.
+  /// Makes sums whole.
   __device__ __forceinline__ void finish() {
     OTT_UNROLL
-    for (int i = 0; i < 2 * Tiles; ++i) sum[i / 2][i % 2] = sums[i / 2][2 * (i % 2)];
+    for (int m = 0; m < Tiles; ++m) {
+      OTT_UNROLL
+      for (int r = 0; r < 2; ++r) {
+        sum[m][r] += __shfl_xor_sync(everyone, sum[m][r], 1);
+        sum[m][r] += __shfl_xor_sync(everyone, sum[m][r], 2);
+      }
+    }
   }
 };
 

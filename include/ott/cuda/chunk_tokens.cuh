@@ -27,7 +27,7 @@ struct seen_range {
 };
 
 /// A run's tokens in shared memory. Elements that lie as they are multiplied are copied; codes are
-/// staged a group at a time and decoded. All threads of the block call, but for `decode` pieces.
+/// staged a group at a time and decoded. All threads of the block call.
 template <class P, int Tokens, int Warps>
 struct chunk_tokens {
   static constexpr int threads = 32 * Warps;
@@ -41,9 +41,9 @@ struct chunk_tokens {
   rows_type values;
   std::conditional_t<stages_keys || stages_values, group_block<P>, detail::nothing> staged;
   alignas(16) std::uint32_t marks[round_up(P::group / 32, 4)];  // of the group of `keys`
-  alignas(16) float factor[Tokens];  // on scores; decoding in pairs multiplies keys
-  alignas(16) int pos[Tokens];       // of `keys`; hidden_pos: takes no part
-  int plain;                         // does every row see every token?
+  alignas(16) float factor[Tokens];
+  alignas(16) int pos[Tokens];  // of `keys`; hidden_pos: takes no part
+  int plain;                    // does every row see every token?
   seen_range range;
   sequence_view<P> seq;
 
@@ -140,7 +140,7 @@ struct chunk_tokens {
     bool const marked = here && (marks[i / 32] >> i % 32 & 1u) != 0;
     int const begin = run.group * P::group + run.first;
     pos[t] = here && !marked ? begin + t : attend_args<P>::hidden_pos;
-    if constexpr (P::key_factor::present && !detail::keys_in_pairs<P>) {
+    if constexpr (P::key_factor::present) {
       factor[t] = here ? block_of<stages_keys>(run).key_factor(i) : 1.0f;
     }
     if (t != 0) return;

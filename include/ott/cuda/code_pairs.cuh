@@ -87,23 +87,12 @@ struct pair_decoder {
       constexpr std::uint32_t four = detail::both(4.0f);
       code = arch::fma_pair(code_pair<1, Field, 0>(high), four, code);
     }
-    if constexpr (rule::zero)
+    if constexpr (rule::zero) {
       return arch::fma_pair(code, p.scale, p.zero);
-    else
-      return times(code, p.scale);
-  }
-
-  /// What a key over its norm, one at most, can be multiplied by.
-  __device__ __forceinline__ static std::uint32_t bounded_factor(half factor) {
-    constexpr std::uint32_t most = detail::both(65408.0f);
-    return arch::smaller_pair(factor.bits * 0x10001u, most);
-  }
-  /// a * b within fp16, where b is bounded as above.
-  __device__ __forceinline__ static std::uint32_t times(std::uint32_t a, std::uint32_t b) {
-    std::uint32_t const product = arch::multiply_pair(a, b);
-    if constexpr (rule::zero) return product;
-    constexpr std::uint32_t least = detail::both(-65504.0f);
-    return arch::larger_pair(product, least);  // the smallest code is one further from zero
+    } else {  // the smallest code is one further from zero
+      constexpr std::uint32_t least = detail::both(-65504.0f);
+      return arch::larger_pair(arch::multiply_pair(code, p.scale), least);
+    }
   }
 };
 

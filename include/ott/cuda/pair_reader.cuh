@@ -42,8 +42,7 @@ struct key_pair_job {
   static constexpr int run = plane::tile_fields < Rows / 16 ? plane::tile_fields : Rows / 16;
   static constexpr int pieces = 2 * run;
 
-  half* to;             // of the lane's first token
-  half const* factors;  // from that token's on
+  half* to;  // of the lane's first token
   uint4 low;
   uint4 high;
   detail::pair_params params[4];
@@ -62,9 +61,6 @@ struct key_pair_job {
     to = nullptr;
     if (layout::padded_channels > P::head_dim && channel >= P::head_dim) return;
     to = &rows.items[0][16 * tile + lane / 4 - first][channel];
-    if constexpr (P::key_factor::present) {
-      factors = block.key_factors() + token_slot<P::group>(16 * tile + lane / 4);
-    }
     low = detail::field_words<plane, steps, run>(block.key_codes(), tile, step, lane);
     if constexpr (decoder::split) {
       high = detail::field_words<high_plane, steps, run>(block.key_codes() + plane::num_words, tile,
@@ -97,11 +93,6 @@ struct key_pair_job {
       std::uint32_t const high_pair = decoder::split ? __byte_perm(highs[i / 2], 0, select) : 0;
       x[i] = decoder::template decode<field>(__byte_perm(words[i / 2], 0, select), high_pair,
                                              params[i]);
-    }
-    if constexpr (P::key_factor::present) {
-      std::uint32_t const by = decoder::bounded_factor(factors[2 * field + (second ? 1 : 0)]);
-      OTT_UNROLL
-      for (int i = 0; i < 4; ++i) x[i] = decoder::times(x[i], by);
     }
     constexpr int row = 16 * field + (second ? 8 : 0);
     *reinterpret_cast<uint4*>(to + row * operand_rows<P, Rows>::length) =
