@@ -29,7 +29,7 @@ struct attend_call {
   view<Q const> q;
   view<Q> out;
   attend_options options;
-  int max_groups;  // no sequence of the batch has more groups, now or while a graph is replayed
+  int max_groups;   // no sequence of the batch has more groups, now or while a graph is replayed
   void* workspace;  // its first workspace_cleared_bytes were zero before the first call that got it
   std::size_t workspace_bytes;
 };

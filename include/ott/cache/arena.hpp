@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -33,7 +32,8 @@ class arena {
     backend.fill(heads_.as(), 0, heads_.bytes(), s);
     backend.fill(table_.as(), 0xff, table_.bytes(), s);
     backend.fill(flag(), 0, sizeof(std::int32_t), s);
-    std::size_t const cleared = std::min(workspace_.bytes(), workspace_cleared_bytes);
+    std::size_t const whole = workspace_.bytes();
+    std::size_t const cleared = whole < workspace_cleared_bytes ? whole : workspace_cleared_bytes;
     if (cleared > 0) backend.fill(workspace_.as(), 0, cleared, s);
   }
 
