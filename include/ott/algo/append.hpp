@@ -52,19 +52,30 @@ OTT_HD constexpr void fill_window(Team const& team, head_state<P>& state, append
       });
 }
 
+/// Does the window hold the new tokens beside those that are there? Then writing them first takes
+/// nothing from the plan's flushes.
+template <class P>
+OTT_HD constexpr bool fits_window(append_plan plan) {
+  return plan.new_length - plan.num_groups * P::group <= window_capacity<P>;
+}
+
 /// Appends tokens to one KV head of one sequence and flushes what is due, one group at a time by
 /// position: the state does not depend on how tokens were cut into appends. False: a page is
 /// missing and nothing was changed.
-/// shape    k, v: [tokens, kv_heads, head_dim], the sequence's own rows; flush(rows, group)
-/// requires the plan is that of the state and these rows; every member calls, all having read it
-template <class P, class Team, class Flush>
-OTT_HD constexpr bool append_planned(Team const& team, sequence_view<P> const& seq,
-                                     append_plan plan, view<typename P::element const> k,
-                                     view<typename P::element const> v, Flush const& flush) {
-  if (!has_pages(seq, plan)) return false;
+/// shape    k, v: [tokens, kv_heads, head_dim], the sequence's own rows
+/// requires every member calls
+template <class P, class Team>
+OTT_HD constexpr bool append_tokens(Team const& team, flush_scratch<P>& scratch,
+                                    sequence_view<P> const& seq, int pool_capacity,
+                                    view<typename P::element const> k,
+                                    view<typename P::element const> v) {
   head_state<P>& state = *seq.state;
+  append_plan const plan = plan_append(state, k.tokens);
+  if (!has_pages(seq, plan)) return false;
   position_rows<P> const rows{&state, k, v, seq.kv_head, plan.length};
-  for (int group = plan.num_groups; group < plan.new_groups; ++group) flush(rows, group);
+  for (int group = plan.num_groups; group < plan.new_groups; ++group) {
+    flush_group<P>(team, scratch, rows, state, seq.block(group), group * P::group, pool_capacity);
+  }
   team.sync();  // window rows were read by the flushes, the lengths by everyone
   fill_window<P>(team, state, plan, k, v, seq.kv_head);
   if (team.rank() == 0) {
@@ -72,19 +83,6 @@ OTT_HD constexpr bool append_planned(Team const& team, sequence_view<P> const& s
     state.num_groups = plan.new_groups;
   }
   return true;
-}
-
-/// The same by one team with one scratch.
-template <class P, class Team>
-OTT_HD constexpr bool append_tokens(Team const& team, flush_scratch<P>& scratch,
-                                    sequence_view<P> const& seq, int pool_capacity,
-                                    view<typename P::element const> k,
-                                    view<typename P::element const> v) {
-  return append_planned<P>(team, seq, plan_append(*seq.state, k.tokens), k, v,
-                           [&](position_rows<P> const& rows, int group) {
-                             flush_group<P>(team, scratch, rows, *seq.state, seq.block(group),
-                                            group * P::group, pool_capacity);
-                           });
 }
 
 }  // namespace ott

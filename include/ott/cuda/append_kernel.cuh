@@ -26,6 +26,7 @@ struct append_item {
   int slot;
   int first_row;
   append_plan plan;
+  bool complete;  // no page is missing
 
   OTT_HD int count() const { return plan.new_length - plan.length; }
   OTT_HD bool flushes() const { return plan.new_groups != plan.num_groups; }
@@ -87,7 +88,7 @@ __global__ void __launch_bounds__(step_threads, 1)
   int const own = static_cast<int>(threadIdx.x) / 32;
   int const pair = static_cast<int>(blockIdx.x) + own * static_cast<int>(gridDim.x);
   int const sequence = pair / layer.num_kv_heads;
-  append_item item{pair % layer.num_kv_heads, 0, 0, {}};
+  append_item item{pair % layer.num_kv_heads, 0, 0, {}, true};
   arch::wait_for_kernel_ahead();
   arch::let_next_kernel_start();
   bool due = false;
@@ -96,24 +97,25 @@ __global__ void __launch_bounds__(step_threads, 1)
     item.first_row = batch.row_begin[sequence];
     int const count = batch.row_begin[sequence + 1] - item.first_row;
     if (count > 0) {
-      head_state<P>& state = *layer.sequence(item.slot, item.kv_head).state;
+      sequence_view<P> const seq = layer.sequence(item.slot, item.kv_head);
       auto const first_of = [&](auto const& rows) {
         return rows.row(item.first_row, item.kv_head);
       };
       detail::row_pair<P> const first(warp, first_of(k), first_of(v));
-      item.plan = plan_append(state, count);
+      item.plan = plan_append(*seq.state, count);
+      item.complete = has_pages(seq, item.plan);
       due = item.flushes();
-      if (!due) {
-        if (count == 1) {
-          int const at = head_state<P>::window_row(item.plan.length);
-          first.store(warp, state.window_k + at, state.window_v + at);
-        } else {
-          fill_window<P>(warp, state, item.plan, k.slice(item.first_row, count),
-                         v.slice(item.first_row, count), item.kv_head);
+      if (item.complete && count == 1) {  // which always fits
+        int const at = head_state<P>::window_row(item.plan.length);
+        if (item.plan.length >= item.plan.new_groups * P::group) {
+          first.store(warp, seq.state->window_k + at, seq.state->window_v + at);
         }
-        warp.sync();  // every lane has read the length
-        if (warp.rank() == 0) state.length = item.plan.new_length;
+      } else if (item.complete && fits_window<P>(item.plan)) {
+        fill_window<P>(warp, *seq.state, item.plan, k.slice(item.first_row, count),
+                       v.slice(item.first_row, count), item.kv_head);
       }
+      warp.sync();  // every lane has read the length
+      if (!due && warp.rank() == 0) seq.state->length = item.plan.new_length;
     }
   }
   if (warp.rank() == 0) items[own] = item;
@@ -122,14 +124,26 @@ __global__ void __launch_bounds__(step_threads, 1)
   for (int i = 0; i < each; ++i) {
     append_item const now = items[i];
     if (!now.flushes()) continue;
+    if (!now.complete) {
+      if (threadIdx.x == 0) *layer.flag = 1;
+      continue;
+    }
     sequence_view<P> const seq = layer.sequence(now.slot, now.kv_head);
-    bool const done = append_planned<P>(
-        whole_block<step_threads>{}, seq, now.plan, k.slice(now.first_row, now.count()),
-        v.slice(now.first_row, now.count()), [&](position_rows<P> const& rows, int group) {
-          step_flush<P>::flush(shared, rows, *seq.state, seq.block(group), group * P::group,
-                               layer.pool_capacity);
-        });
-    if (!done && threadIdx.x == 0) *layer.flag = 1;
+    auto const new_k = k.slice(now.first_row, now.count());
+    auto const new_v = v.slice(now.first_row, now.count());
+    position_rows<P> const rows{seq.state, new_k, new_v, seq.kv_head, now.plan.length};
+    for (int group = now.plan.num_groups; group < now.plan.new_groups; ++group) {
+      step_flush<P>::flush(shared, rows, *seq.state, seq.block(group), group * P::group,
+                           layer.pool_capacity);
+    }
+    if (!fits_window<P>(now.plan)) {
+      __syncthreads();  // window rows were read by the flushes
+      fill_window<P>(whole_block<step_threads>{}, *seq.state, now.plan, new_k, new_v, seq.kv_head);
+    }
+    if (threadIdx.x == 0) {
+      seq.state->length = now.plan.new_length;
+      seq.state->num_groups = now.plan.new_groups;
+    }
   }
 }
 
