@@ -42,7 +42,7 @@ OTT_HD constexpr void copy_traced(Team const& team, head_state<P>& state, Rows c
       });
 }
 
-/// Scores the group in the tile. True: a token may enter the pools.
+/// Scores the group in the tile. True for any member: a token may enter the pools.
 /// requires the tile holds the group's raw keys, what is held is published; every member calls
 template <class P, class Team>
 OTT_HD constexpr bool find_outliers(Team const& team, flush_scratch<P>& scratch, int first_pos,
@@ -53,7 +53,7 @@ OTT_HD constexpr bool find_outliers(Team const& team, flush_scratch<P>& scratch,
   team.sync();
   bool enters = false;
   for_each(team, P::group, [&](int token) { enters = enters || scratch.scores[token] < bar; });
-  return any_member(team, enters);
+  return enters;
 }
 
 /// Traces the outliers of a scored group and keeps their rows. Then marks are published.
@@ -163,7 +163,8 @@ OTT_HD constexpr void flush_group(Team const& team, flush_scratch<P>& scratch, R
   settle(team);
   team.sync();
   if constexpr (traces) {
-    if (find_outliers<P>(team, scratch, first_pos, capacity)) {
+    if (scratch.held.bar(capacity) != 0 &&
+        any_member(team, find_outliers<P>(team, scratch, first_pos, capacity))) {
       trace_outliers<P>(team, scratch, rows, state, first_pos, capacity);
     }
   }

@@ -36,10 +36,6 @@ struct part_of_block : block_team {
   }
   OTT_HD int size() const { return Threads; }
   OTT_HD void sync() const { NV_IF_TARGET(NV_IS_DEVICE, (arch::sync_part<1 + Part, Threads>();)) }
-  OTT_HD bool any(bool own) const {
-    NV_IF_ELSE_TARGET(NV_IS_DEVICE, (return arch::any_of_part<1 + Part, Threads>(own);),
-                      (return own;))
-  }
 };
 
 }  // namespace ott

@@ -79,8 +79,7 @@ struct split_loop {
         split_type& next = shared.splits[(n + 1) % 2];
         if (warp == 0) {
           list.find(__shfl_sync(detail::all_lanes, ticket, 0), args.layer, lane, next);
-          __syncwarp();
-          if (lane == 0) shared.known.raise();
+          shared.known.raise();
         }
         shared.known.wait(n);
         if (next.sequence < 0) return;

@@ -5,15 +5,15 @@
 namespace ott::arch {
 
 /// One warp tells the others of its block that something in shared memory is there (sm_80), again
-/// and again: `raise` for the n-th time ends `wait(n)`, n from 0.
+/// and again: when all its lanes have called `raise` for the n-th time, `wait(n)` ends, n from 0.
 struct signal {
   std::uint64_t state;
 
   /// requires one thread calls, and a barrier of the block before it is used
   __device__ __forceinline__ void prepare() {
-    asm volatile("mbarrier.init.shared.b64 [%0], 1;" ::"r"(address()) : "memory");
+    asm volatile("mbarrier.init.shared.b64 [%0], 32;" ::"r"(address()) : "memory");
   }
-  /// What the caller has written before is seen by those who wait. requires one thread calls
+  /// What the caller has written before is seen by those who wait.
   __device__ __forceinline__ void raise() {
     asm volatile("{.reg .b64 was; mbarrier.arrive.shared.b64 was, [%0];}" ::"r"(address())
                  : "memory");
