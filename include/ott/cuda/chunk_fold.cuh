@@ -13,31 +13,14 @@ namespace ott {
 
 /// Softmax state and output of 16 * Tiles query rows of one warp, which sees all tokens in tiles of
 /// `Tokens`: scores, then weights, then values, so that a block may do other things in between.
-/// shape    as row_fold
+/// shape    as row_state
 template <class P, int Tiles, int Tokens>
-struct chunk_fold {
-  static constexpr int tiles = Tiles;
-  static constexpr int channel_tiles = P::head_dim / 8;
+struct chunk_fold : row_state<P, Tiles> {
+  using state = row_state<P, Tiles>;
+  using state::channel_tiles, state::everyone, state::maximum, state::out, state::sum;
   using type = typename part_operand<P>::type;
-  static constexpr unsigned everyone = 0xffffffffu;
 
-  float maximum[Tiles][2];
-  float sum[Tiles][2];  // of this lane's tokens alone until `finish`
-  float out[Tiles][channel_tiles][4];
   float scores[Tiles][Tokens / 8][4];  // of the tile at hand
-
-  __device__ __forceinline__ chunk_fold() {
-    OTT_UNROLL
-    for (int m = 0; m < Tiles; ++m) {
-      maximum[m][0] = maximum[m][1] = -infinity();
-      sum[m][0] = sum[m][1] = 0;
-      OTT_UNROLL
-      for (int t = 0; t < channel_tiles; ++t) {
-        OTT_UNROLL
-        for (int i = 0; i < 4; ++i) out[m][t][i] = 0;
-      }
-    }
-  }
 
   /// Scores of the warp's rows, from `row` on.
   template <int Rows>
@@ -160,18 +143,6 @@ struct chunk_fold {
           arch::mma_f16<type>(out[m][2 * c], weights[m], v[0], v[1]);
           arch::mma_f16<type>(out[m][2 * c + 1], weights[m], v[2], v[3]);
         }
-      }
-    }
-  }
-
-  /// Makes sums whole.
-  __device__ __forceinline__ void finish() {
-    OTT_UNROLL
-    for (int m = 0; m < Tiles; ++m) {
-      OTT_UNROLL
-      for (int r = 0; r < 2; ++r) {
-        sum[m][r] += __shfl_xor_sync(everyone, sum[m][r], 1);
-        sum[m][r] += __shfl_xor_sync(everyone, sum[m][r], 2);
       }
     }
   }

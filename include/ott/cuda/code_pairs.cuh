@@ -5,6 +5,7 @@
 
 #include <ott/core/macros.hpp>
 #include <ott/core/scalar.hpp>
+#include <ott/cuda/arch/element_pairs.cuh>
 #include <ott/cuda/arch/half_pair.cuh>
 #include <ott/layout/group_block.hpp>
 #include <ott/policy/affine.hpp>
@@ -71,9 +72,9 @@ struct pair_decoder {
     constexpr std::uint32_t most = detail::both(65504.0f * part);
     if constexpr (rule::zero) {
       constexpr std::uint32_t less = detail::both(-part);
-      p.scale = arch::smaller_pair(p.scale, arch::fma_pair(p.zero, less, most));
+      p.scale = arch::lesser_of<half>(p.scale, arch::fma_pair(p.zero, less, most));
     } else {
-      p.scale = arch::smaller_pair(p.scale, most);
+      p.scale = arch::lesser_of<half>(p.scale, most);
     }
     return p;
   }
@@ -91,7 +92,7 @@ struct pair_decoder {
       return arch::fma_pair(code, p.scale, p.zero);
     } else {  // the smallest code is one further from zero
       constexpr std::uint32_t least = detail::both(-65504.0f);
-      return arch::larger_pair(arch::multiply_pair(code, p.scale), least);
+      return arch::greater_of<half>(arch::multiply_pair(code, p.scale), least);
     }
   }
 };

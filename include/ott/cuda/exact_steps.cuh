@@ -33,7 +33,7 @@ struct exact_rows {
   __device__ __forceinline__ exact_rows(head_state<P> const& state, int tile, int traced,
                                         int window_begin, int window_size) {
     int const at = tile * tokens, of_traced = round_up(traced, tokens);
-    if (traced_capacity < P >> 0 && at < of_traced) {
+    if (at < of_traced && traced_capacity<P> != 0) {
       keys = state.traced_k, values = state.traced_v;
       first = at, used = traced - at, capacity = traced_capacity<P>, position = -1;
     } else {

@@ -127,7 +127,7 @@ struct group_list {
       int step = part * s.run, last = min(step + s.run, s.steps);
       int pages = s.slot * layer.max_groups, traced = 0;
       if (exact) {
-        if constexpr (traced_capacity < P >> 0) {
+        if constexpr (traced_capacity<P> != 0) {
           traced = layer.sequence(s.slot, kv_head).state->num_traced;
         }
         int const window = s.length - window_begin(i, P::group);

@@ -48,12 +48,9 @@ struct piece_use {
 /// Softmax state and output of 16 * Tiles query rows over the tokens that one warp has seen.
 /// shape    lane l: rows l / 4 and l / 4 + 8 of each tile; out[m][t][2 s + i] is channel
 ///          8 t + 2 (l % 4) + i of row s; sum is of this lane's tokens alone until `finish`
-template <class P, int Tiles = 1>
-struct row_fold {
+template <class P, int Tiles>
+struct row_state {
   static constexpr int tiles = Tiles;
-  using operand = part_operand<P>;
-  using type = typename operand::type;
-  static constexpr int pieces = operand::pieces;
   static constexpr int channel_tiles = P::head_dim / 8;
   static constexpr unsigned everyone = 0xffffffffu;
 
@@ -61,7 +58,7 @@ struct row_fold {
   float sum[Tiles][2];
   float out[Tiles][channel_tiles][4];
 
-  __device__ __forceinline__ row_fold() {
+  __device__ __forceinline__ row_state() {
     OTT_UNROLL
     for (int m = 0; m < Tiles; ++m) {
       maximum[m][0] = maximum[m][1] = -infinity();
@@ -73,6 +70,27 @@ struct row_fold {
       }
     }
   }
+  /// Makes sums whole.
+  __device__ __forceinline__ void finish() {
+    OTT_UNROLL
+    for (int m = 0; m < Tiles; ++m) {
+      OTT_UNROLL
+      for (int r = 0; r < 2; ++r) {
+        sum[m][r] += __shfl_xor_sync(everyone, sum[m][r], 1);
+        sum[m][r] += __shfl_xor_sync(everyone, sum[m][r], 2);
+      }
+    }
+  }
+};
+
+/// Folds tiles of tokens into the state, all of a tile at once.
+template <class P, int Tiles = 1>
+struct row_fold : row_state<P, Tiles> {
+  using state = row_state<P, Tiles>;
+  using state::channel_tiles, state::everyone, state::maximum, state::out, state::sum;
+  using operand = part_operand<P>;
+  using type = typename operand::type;
+  static constexpr int pieces = operand::pieces;
 
   /// Folds tokens first .. first + Tokens - 1 of the tile.
   /// shape    queries: 16 * Tiles rows from `row`; query_pos: by row
@@ -106,18 +124,6 @@ struct row_fold {
       weigh<Tokens>(s[m], weights[m], m);
     }
     multiply_values<Tokens>(weights, tile, first, use.value, lane);
-  }
-
-  /// Makes sums whole.
-  __device__ __forceinline__ void finish() {
-    OTT_UNROLL
-    for (int m = 0; m < Tiles; ++m) {
-      OTT_UNROLL
-      for (int r = 0; r < 2; ++r) {
-        sum[m][r] += __shfl_xor_sync(everyone, sum[m][r], 1);
-        sum[m][r] += __shfl_xor_sync(everyone, sum[m][r], 2);
-      }
-    }
   }
 
   __device__ __forceinline__ void rescale(int m, float const (&by)[2]) {

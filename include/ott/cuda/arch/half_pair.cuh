@@ -27,18 +27,4 @@ __device__ __forceinline__ std::uint32_t fma_pair(std::uint32_t a, std::uint32_t
   return sum;
 }
 
-/// The smaller of each.
-__device__ __forceinline__ std::uint32_t smaller_pair(std::uint32_t a, std::uint32_t b) {
-  std::uint32_t smaller;
-  asm("min.f16x2 %0, %1, %2;" : "=r"(smaller) : "r"(a), "r"(b));
-  return smaller;
-}
-
-/// The larger of each.
-__device__ __forceinline__ std::uint32_t larger_pair(std::uint32_t a, std::uint32_t b) {
-  std::uint32_t larger;
-  asm("max.f16x2 %0, %1, %2;" : "=r"(larger) : "r"(a), "r"(b));
-  return larger;
-}
-
 }  // namespace ott::arch
