@@ -1,5 +1,5 @@
-// Who works on what never shows: in a large batch warps have splits of their own, in a small one
-// they share each.
+// Who works on what never shows, nor where lines of splits lie.
+#include <ott/cuda/split_plan.hpp>
 #include <ott/ott.cuh>
 
 #include "device.hpp"
@@ -18,10 +18,11 @@ struct small_rotated : ott::rotated_policy {
   static constexpr int head_dim = 64, group = 32, residual = 8;
 };
 
-/// Output of one query row a listed slot, all of them the same row.
+/// Output of one query row a listed slot, all of them the same row. lines: that the workspace
+/// holds, in units of query heads; 0: as workspace_bytes says
 template <class P>
 std::vector<float> attend(ott_test::rig<P>& r, std::vector<int> const& slots, int q_heads,
-                          std::vector<float> const& row) {
+                          std::vector<float> const& row, std::size_t lines = 0) {
   int const count = static_cast<int>(slots.size());
   std::vector<float> q, out(slots.size() * row.size());
   std::vector<std::int32_t> numbers(slots.begin(), slots.end());
@@ -34,8 +35,11 @@ std::vector<float> attend(ott_test::rig<P>& r, std::vector<int> const& slots, in
   for (int i = 0; i <= count; ++i) numbers.push_back(i);
   ott_test::device_bytes<P> device_q{r.device, q.size() * 4}, device_out{r.device, q.size() * 4};
   ott_test::device_bytes<P> device_numbers{r.device, numbers.size() * 4};
-  ott_test::device_bytes<P> workspace{r.device,
-                                      r.device.workspace_bytes(count, q_heads, r.kv_heads, all)};
+  std::size_t const bytes =
+      lines == 0
+          ? r.device.workspace_bytes(count, q_heads, r.kv_heads, all)
+          : ott::split_workspace<P>::bytes(slots.size(), static_cast<std::size_t>(q_heads), lines);
+  ott_test::device_bytes<P> workspace{r.device, bytes};
   r.device.copy(device_q.template as<void>(), q.data(), device_q.size(), r.stream);
   r.device.copy(device_numbers.template as<void>(), numbers.data(), device_numbers.size(),
                 r.stream);
@@ -83,8 +87,33 @@ void check_batches() {
   }
 }
 
+/// Two short sequences and a long one, whose lines need less room than three long ones'.
+template <class P>
+void check_room() {
+  if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
+  using rule = ott::split_rule<P>;
+  constexpr int kv_heads = 2, q_heads = 8, groups = 72;
+  ott_test::rig<P> r(2, kv_heads, 80);
+  r.append({{0, groups * P::group + 20}, {1, P::group / 2}});
+  auto const row = ott_test::random_rows<float>(r.rng, 1, q_heads, P::head_dim, false);
+  std::vector<int> const batch{1, 0, 1};
+  std::vector<float> const wide = attend(r, batch, q_heads, row, 3 * rule::row_lines(groups));
+  std::size_t const used = 2 * rule::exact_splits + rule::row_lines(groups);
+  CHECK(attend(r, batch, q_heads, row, used) == wide);
+  // One line fewer: nothing is split, which other roundings show.
+  std::vector<float> const narrow = attend(r, batch, q_heads, row, used - 1);
+  CHECK(narrow != wide);
+  for (std::size_t i = 0; i < wide.size(); ++i) {
+    CHECK(std::fabs(narrow[i] - wide[i]) <= 2e-3f);
+  }
+}
+
 }  // namespace
 
+TEST_CASE("lines of splits give the same bits wherever they lie") { check_room<small>(); }
+TEST_CASE("lines of splits give the same bits wherever they lie: rotated") {
+  check_room<small_rotated>();
+}
 TEST_CASE("a batch of hundreds gives each sequence the bits it has alone: paper") {
   check_batches<small>();
 }

@@ -29,6 +29,7 @@ __global__ void __launch_bounds__(32 * Tuning::get().warps, Tuning::get().blocks
   using shared_type = group_shared<P, Sets, tuning.warps, tuning.stages>;
   using list_type = group_list<P, typename shared_type::work>;
   if constexpr (P::key_rotation::identity) arch::wait_for_kernel_ahead();
+  arch::let_next_kernel_start();  // merge_kernel, which waits for the end of this one
   if (threadIdx.x == 0) {  // what the first split will ask for: address translation takes its time
     arch::prefetch(args.layer.page_table);
     arch::prefetch(P::key_rotation::identity ? args.q.data : plan.rotated);
@@ -38,7 +39,6 @@ __global__ void __launch_bounds__(32 * Tuning::get().warps, Tuning::get().blocks
   int const thread = static_cast<int>(threadIdx.x);
   split_loop<P, Sets, shared_type>{args, plan, shared, list, thread % 32, thread / 32}.run();
   arch::wait_for_kernel_ahead();
-  arch::let_next_kernel_start();  // no earlier: its blocks would lie unevenly
 }
 
 /// Attention of the call's sequences with few rows. Capturable.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include <ott/core/bits.hpp>
@@ -17,6 +18,9 @@ namespace ott {
 
 inline constexpr int merge_warps = 4;
 inline constexpr int merge_threads = 32 * merge_warps;
+/// Asked for and not used, so that its blocks, which start before the kernel ahead has ended, lie
+/// on all multiprocessors: four on each.
+inline constexpr std::size_t merge_spread_bytes = 40000;
 
 namespace detail {
 
@@ -204,11 +208,13 @@ void launch_merge(attend_args<P> const& args, split_plan const& plan, int most_r
   // Rows of few lines are a warp's work, which more warps would only repeat.
   if (most_groups <= 16 * split_rule<P>::least_groups) {
     launch("ott: merge_kernel", merge_kernel<P, 1>,
-           {(rows + merge_warps - 1) / merge_warps, merge_threads, 0, overlaps}, s, args, plan,
-           most_rows);
+           {(rows + merge_warps - 1) / merge_warps, merge_threads,
+            overlaps ? merge_spread_bytes : 0, overlaps},
+           s, args, plan, most_rows);
   } else {
-    launch("ott: merge_kernel", merge_kernel<P, merge_warps>, {rows, merge_threads, 0, overlaps}, s,
-           args, plan, most_rows);
+    launch("ott: merge_kernel", merge_kernel<P, merge_warps>,
+           {rows, merge_threads, overlaps ? merge_spread_bytes : 0, overlaps}, s, args, plan,
+           most_rows);
   }
 }
 

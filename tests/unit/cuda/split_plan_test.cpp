@@ -99,6 +99,30 @@ TEST_CASE("split plan: the cut of a sequence does not depend on others") {
   CHECK(alone.run[0] == among.run[1]);
 }
 
+TEST_CASE("split plan: lines of a strided plan do not meet") {
+  using rule = ott::split_rule<P>;
+  ott_test::random_source random{5};
+  for (int tries = 0; tries < 40; ++tries) {
+    int const max_groups = random.below(2500);
+    ott::split_plan plan{};
+    plan.stride = rule::row_lines(max_groups);
+    std::set<int> lines;
+    int first = 0;
+    while (first < 30) {
+      int const rows = 1 + random.below(6), groups = random.below(max_groups + 1);
+      int const splits = rule::group_splits(groups, rule::run(groups, rows)) + rule::exact_splits;
+      for (int split = 0; split < splits; ++split) {
+        for (int row = 0; row < rows; ++row) {
+          int const line = plan.first_line(0, first, rows, split) + row * plan.row_lines();
+          REQUIRE(lines.insert(line).second);
+          REQUIRE(line / plan.stride == first + row);
+        }
+      }
+      first += rows;
+    }
+  }
+}
+
 TEST_CASE("split plan: arrays lie one behind the other inside the workspace") {
   using space = ott::split_workspace<P>;
   std::size_t const size = space::bytes(5, 8, 40);
