@@ -81,6 +81,27 @@ __device__ __forceinline__ void multiply_plane(std::uint8_t const* codes, int la
   }
 }
 
+/// Takes a group's traced tokens out of scores that lanes hold as tokens 8 i + lane / 4.
+template <class Shape, int Rows>
+__device__ __forceinline__ void hide_marked(float (&scores)[Rows][Shape::lane_tokens],
+                                            std::uint8_t const* value, int lane) {
+  std::uint32_t marks[Shape::token_steps], any = 0;
+  OTT_UNROLL
+  for (int i = 0; i < Shape::token_steps; ++i) {
+    marks[i] = load_shared<std::uint32_t>(value + Shape::marks_at + 4 * i);
+    any |= marks[i];
+  }
+  if (any == 0) return;  // the same for the whole warp
+  OTT_UNROLL
+  for (int i = 0; i < Shape::lane_tokens; ++i) {
+    bool const marked = (marks[i / 4] >> (lane / 4) & 1u << (8 * (i % 4))) != 0;
+    OTT_UNROLL
+    for (int row = 0; row < Rows; ++row) {
+      if (marked) scores[row][i] = __int_as_float(0xff800000);
+    }
+  }
+}
+
 }  // namespace detail
 
 /// Query rows folded with one group's key parameters.
