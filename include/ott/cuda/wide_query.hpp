@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 
 #include <ott/core/macros.hpp>
@@ -7,6 +8,24 @@
 #include <ott/cuda/group_shape.hpp>
 
 namespace ott {
+
+namespace detail {
+
+/// Do values lie in one plane of codes, with parameters that fp16 tensor cores can multiply?
+template <class P>
+constexpr bool half_values() {
+  if constexpr (exact_values<P>) {
+    return false;
+  } else {
+    return std::same_as<typename P::param, half> && !value_layout<P>::codes::split;
+  }
+}
+
+}  // namespace detail
+
+/// Do eight rows at once attend to this policy's groups? Others take two operands of four rows.
+template <class P>
+inline constexpr bool has_wide_groups = has_integer_groups<P> && detail::half_values<P>();
 
 /// Up to eight query rows of one (sequence, KV head), in the order in which lanes read them: a row
 /// is a column of operand B. Rows are rotated, and multiplied by softmax scale and log2(e); a
@@ -32,17 +51,22 @@ struct alignas(128) wide_query {
   /// Fills one eight. requires x: its prepared channels, 0 past the end
   OTT_HD void write(int eight, float const (&x)[8]) {
     int const step = eight / 32, lane = eight % 32;
-    struct alignas(16) pack {
+    struct alignas(16) halves {
       param items[8];
     } rounded, rest;
+    struct alignas(16) floats {
+      float items[4];
+    } own[2];
     OTT_UNROLL
     for (int c = 0; c < 8; ++c) {
-      exact[step][c / 4][lane][c % 4] = x[c];
+      own[c / 4].items[c % 4] = x[c];
       rounded.items[place(c)] = from_float<param>(x[c]);
       rest.items[place(c)] = from_float<param>(x[c] - to_float(rounded.items[place(c)]));
     }
-    reinterpret_cast<pack&>(split[0][step][lane]) = rounded;
-    reinterpret_cast<pack&>(split[1][step][lane]) = rest;
+    OTT_UNROLL
+    for (int h = 0; h < 2; ++h) reinterpret_cast<floats&>(exact[step][h][lane]) = own[h];
+    reinterpret_cast<halves&>(split[0][step][lane]) = rounded;
+    reinterpret_cast<halves&>(split[1][step][lane]) = rest;
   }
 };
 

@@ -16,11 +16,6 @@
 // the end.
 namespace ott {
 
-/// Can eight rows at once attend to this policy's groups? Others take two operands of four rows.
-template <class P>
-inline constexpr bool has_wide_groups = has_integer_groups<P>&& std::same_as<
-    typename P::param, half> && !value_layout<P>::codes::split;
-
 namespace detail {
 
 /// A code plane as operands of 16 tokens: two tokens side by side, each in its byte.
@@ -131,14 +126,16 @@ struct wide_sums {
 
   /// Where a scale is 2 or more, weights must stay smaller.
   __device__ __forceinline__ void heed_scales(std::uint8_t const* value, int lane) {
-    constexpr int words = P::group * fields / 2;
+    constexpr int chunks = P::group * fields * 2 / 16;
     constexpr std::uint32_t mask = fields == 2 ? 0x00007fffu : 0x7fff7fffu;
     std::uint32_t most = 0;
     OTT_UNROLL
-    for (int first = 0; first < words; first += 32) {
-      if (words % 32 != 0 && first + lane >= words) continue;
-      std::uint8_t const* const at = value + shape::value_params_at + (first + lane) * 4;
-      most = __vmaxu2(most, detail::load_shared<std::uint32_t>(at) & mask);
+    for (int first = 0; first < chunks; first += 32) {
+      if (first + 32 > chunks && first + lane >= chunks) continue;
+      uint4 const w = detail::load_shared<uint4>(value + shape::value_params_at +
+                                                 (first + lane) * 16);
+      most = __vimax3_u16x2(most, w.x & mask, w.y & mask);
+      most = __vimax3_u16x2(most, w.z & mask, w.w & mask);
     }
     if (!__any_sync(detail::all_lanes, (most & 0x40004000u) != 0)) return;
     most = __vmaxu2(most, most >> 16) & 0xffffu;
