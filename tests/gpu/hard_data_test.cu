@@ -80,28 +80,32 @@ TEMPLATE_TEST_CASE("device equals host: hard data", "", ott::paper_policy, four_
   c.check(
       "key channels 1e-4 to 1e4", [&](int, int i) { return c.noise() * c.wild(i); }, plain,
       [&](int i) { return c.noise() / c.wild(i); });
-  c.check("value tokens 1e-4 to 1e4", plain, [&](int t, int) { return c.noise() * c.wild(t); },
-          ask);
-  c.check("large values",
-          plain, [&](int, int) { return 1e4f * c.noise(); }, ask);
-  c.check("tiny values", plain, [&](int, int) { return 1e-3f * c.noise(); }, ask);
-  c.check("a value ten times the others", plain,
-          [&](int t, int) { return c.noise() * (t % 128 == 77 ? 10.0f : 1.0f); }, ask);
-  c.check("scores around -300 and 300", [&](int, int) { return 8.0f + c.noise(); }, plain,
-          [&](int) { return 3.0f * c.noise(); });
-  c.check("scores that rise", [&](int t, int) { return (1.0f + t * 0.002f) * c.noise(); }, plain,
-          ask);
+  c.check(
+      "value tokens 1e-4 to 1e4", plain, [&](int t, int) { return c.noise() * c.wild(t); }, ask);
+  c.check(
+      "large values", plain, [&](int, int) { return 1e4f * c.noise(); }, ask);
+  c.check(
+      "tiny values", plain, [&](int, int) { return 1e-3f * c.noise(); }, ask);
+  c.check(
+      "a value ten times the others", plain,
+      [&](int t, int) { return c.noise() * (t % 128 == 77 ? 10.0f : 1.0f); }, ask);
+  c.check(
+      "scores around -300 and 300", [&](int, int) { return 8.0f + c.noise(); }, plain,
+      [&](int) { return 3.0f * c.noise(); });
+  c.check(
+      "scores that rise", [&](int t, int) { return (1.0f + t * 0.002f) * c.noise(); }, plain, ask);
 }
 
 TEST_CASE("device equals host: one token above very many") {
   if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
   hard_case<ott::paper_policy> c{100000};
   for (float const loud : {6.0f, 9.0f, 12.0f}) {
-    c.check("one token above 1e5",
-            [&](int t, int i) {
-              return t == 31000 ? loud * (i % 3 == 0 ? 1.0f : 0.1f) : 0.3f * c.noise();
-            },
-            [&](int, int) { return 0.5f + c.noise(); },
-            [&](int i) { return (i % 3 == 0 ? 0.6f : 0.0f) + 0.3f * c.noise(); });
+    c.check(
+        "one token above 1e5",
+        [&](int t, int i) {
+          return t == 31000 ? loud * (i % 3 == 0 ? 1.0f : 0.1f) : 0.3f * c.noise();
+        },
+        [&](int, int) { return 0.5f + c.noise(); },
+        [&](int i) { return (i % 3 == 0 ? 0.6f : 0.0f) + 0.3f * c.noise(); });
   }
 }

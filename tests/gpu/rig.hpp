@@ -192,8 +192,7 @@ class rig {
   /// The same of these queries.
   template <class Q>
   difference attend(std::vector<share> const& shares, int q_heads, std::vector<Q> const& q,
-                    ott::attend_options options = {},
-                    std::vector<std::int32_t> const& q_pos = {}) {
+                    ott::attend_options options = {}, std::vector<std::int32_t> const& q_pos = {}) {
     int const rows = total(shares);
     std::size_t const items = static_cast<std::size_t>(rows) * q_heads * P::head_dim;
     std::vector<Q> want(items), got(items);

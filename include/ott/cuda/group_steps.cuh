@@ -32,10 +32,9 @@ struct choose_steps<P, Sets, step_kind::exact> {
 };
 
 template <class P, int Sets>
-inline constexpr step_kind step_kind_of = has_exact_groups<P> ? step_kind::exact
-                                          : Sets == 2 && has_wide_groups<P>
-                                              ? step_kind::wide
-                                              : step_kind::integer;
+inline constexpr step_kind step_kind_of = has_exact_groups<P>               ? step_kind::exact
+                                          : Sets == 2 && has_wide_groups<P> ? step_kind::wide
+                                                                            : step_kind::integer;
 
 }  // namespace detail
 

@@ -25,7 +25,7 @@ constexpr bool half_values() {
 
 /// Do eight rows at once attend to this policy's groups? Others take two operands of four rows.
 template <class P>
-inline constexpr bool has_wide_groups = has_integer_groups<P> && detail::half_values<P>();
+inline constexpr bool has_wide_groups = has_integer_groups<P>&& detail::half_values<P>();
 
 /// Up to eight query rows of one (sequence, KV head), in the order in which lanes read them: a row
 /// is a column of operand B. Rows are rotated, and multiplied by softmax scale and log2(e); a

@@ -179,11 +179,12 @@ struct wide_scores {
     using low_plane = typename codes::low_plane;
     using high_plane = typename codes::high_plane;
     wide_folded<P> const f(key, q, lane);
-    detail::multiply_bytes<low_plane, tiles, steps, fits>(
-        key, lane, f.bytes, [&](int tile, float const(&sums)[4]) {
-          OTT_UNROLL
-          for (int k = 0; k < 4; ++k) at[k % 2][2 * tile + k / 2] = sums[k];
-        });
+    detail::multiply_bytes<low_plane, tiles, steps, fits>(key, lane, f.bytes,
+                                                          [&](int tile, float const(&sums)[4]) {
+                                                            OTT_UNROLL
+                                                            for (int k = 0; k < 4; ++k)
+                                                              at[k % 2][2 * tile + k / 2] = sums[k];
+                                                          });
     if constexpr (codes::split) {
       detail::multiply_bytes<high_plane, tiles, steps, fits>(
           key + low_plane::num_words * 4, lane, f.bytes, [&](int tile, float const(&sums)[4]) {
@@ -247,9 +248,7 @@ struct wide_scores {
     return detail::unit_weight<typename codes::low_plane>(tile);
   }
   /// requires `plain` follows when all are set
-  __device__ __forceinline__ void set_logit(int i, int j, float x) {
-    at[i][j] = x / weight(j / 2);
-  }
+  __device__ __forceinline__ void set_logit(int i, int j, float x) { at[i][j] = x / weight(j / 2); }
   __device__ __forceinline__ void plain() {
     OTT_UNROLL
     for (int i = 0; i < 2; ++i) unit[i] = 1, base[i] = 0;

@@ -132,8 +132,8 @@ struct wide_sums {
     OTT_UNROLL
     for (int first = 0; first < chunks; first += 32) {
       if (first + 32 > chunks && first + lane >= chunks) continue;
-      uint4 const w = detail::load_shared<uint4>(value + shape::value_params_at +
-                                                 (first + lane) * 16);
+      uint4 const w =
+          detail::load_shared<uint4>(value + shape::value_params_at + (first + lane) * 16);
       most = __vimax3_u16x2(most, w.x & mask, w.y & mask);
       most = __vimax3_u16x2(most, w.z & mask, w.w & mask);
     }
@@ -180,13 +180,12 @@ struct wide_sums {
           sum[i] += p[i];
           shift[i] = fmaf(p[i], zero[j], shift[i]);
         }
-        b[j] = arch::transpose_8x8(
-            arch::multiply_pair(arch::narrow<half>(p[0], p[1]), scale[j]));
+        b[j] = arch::transpose_8x8(arch::multiply_pair(arch::narrow<half>(p[0], p[1]), scale[j]));
       }
       OTT_UNROLL
       for (int first = 0; first < shape::channel_tiles; first += plane::tile_fields) {
-        int const chunk = first / plane::tile_fields * (steps / plane::step_fields) +
-                          s / plane::step_fields;
+        int const chunk =
+            first / plane::tile_fields * (steps / plane::step_fields) + s / plane::step_fields;
         uint4 const w = detail::load_shared<uint4>(value + chunk * 512 + lane * 16);
         multiply_tokens(first, s, w.x, w.y, b[0], b[1]);
         multiply_tokens(first, s, w.z, w.w, b[2], b[3]);
