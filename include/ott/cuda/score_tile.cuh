@@ -39,6 +39,25 @@ OTT_HD constexpr float unit_weight(int tile) {
   return 1.0f / static_cast<float>(1 << (Plane::bits * (tile % Plane::tile_fields)));
 }
 
+/// How sums of codes times bytes become numbers. Where they stay `small`, accumulators begin at
+/// 2^23, or 1.5 * 2^23 if signed: their bits are then a float, that much too large.
+template <bool Signed, int Columns>
+struct byte_sums {
+  static constexpr bool small =
+      Signed ? 128 * 255 * Columns < 1 << 22 : 255 * 255 * Columns < 1 << 23;
+  static constexpr int begin = !small ? 0 : Signed ? 0x4b400000 : 0x4b000000;
+
+  /// 256 * high + low.
+  __device__ __forceinline__ static float join(int high, int low) {
+    if constexpr (small) {
+      constexpr float much = Signed ? 0x1.8p23f : 0x1p23f;
+      return fmaf(__int_as_float(high), 256.0f, -257.0f * much) + __int_as_float(low);
+    } else {
+      return static_cast<float>(high * 256 + low);
+    }
+  }
+};
+
 /// Sums of one plane, row tile by row tile: `take(tile, sums)` gets the four accumulators a set.
 /// requires Rows, Steps as the plane; b[set][step]: operand registers; Signed: their bytes are
 template <class Plane, int RowTiles, int Steps, int Sets, bool Signed, class Take>
@@ -46,9 +65,10 @@ __device__ __forceinline__ void multiply_plane(std::uint8_t const* codes, int la
                                                std::uint32_t const (&b)[Sets][Steps][2],
                                                Take const& take) {
   constexpr int tiles = Plane::tile_fields, step_chunks = Steps / Plane::step_fields;
+  using number = byte_sums<Signed, 32 * Steps>;
   OTT_UNROLL
   for (int group = 0; group < RowTiles / tiles; ++group) {
-    int sums[Sets][tiles][4] = {};
+    int sums[Sets][tiles][4];
     OTT_UNROLL
     for (int chunk = 0; chunk < step_chunks; ++chunk) {
       uint4 const w = load_shared<uint4>(codes + (group * step_chunks + chunk) * 512 + lane * 16);
@@ -60,10 +80,13 @@ __device__ __forceinline__ void multiply_plane(std::uint8_t const* codes, int la
           uint4 const a = unit_codes<Plane>(w, tile, step);
           OTT_UNROLL
           for (int set = 0; set < Sets; ++set) {
-            if constexpr (Signed) {
-              arch::mma_u8s8(sums[set][tile], a, b[set][step][0], b[set][step][1]);
+            int(&d)[4] = sums[set][tile];
+            if (step == 0) {
+              arch::begin_mma_u8<Signed>(d, a, b[set][step][0], b[set][step][1], number::begin);
+            } else if constexpr (Signed) {
+              arch::mma_u8s8(d, a, b[set][step][0], b[set][step][1]);
             } else {
-              arch::mma_u8u8(sums[set][tile], a, b[set][step][0], b[set][step][1]);
+              arch::mma_u8u8(d, a, b[set][step][0], b[set][step][1]);
             }
           }
         }
@@ -74,8 +97,7 @@ __device__ __forceinline__ void multiply_plane(std::uint8_t const* codes, int la
       OTT_UNROLL
       for (int set = 0; set < Sets; ++set) {
         int const(&s)[4] = sums[set][tile];
-        take(set, group * tiles + tile, static_cast<float>(s[0] * 256 + s[1]),
-             static_cast<float>(s[2] * 256 + s[3]));
+        take(set, group * tiles + tile, number::join(s[0], s[1]), number::join(s[2], s[3]));
       }
     }
   }
@@ -177,36 +199,39 @@ struct folded_query {
 };
 
 /// Scores of a group's tokens, in units of log2, as lanes hold them.
-/// shape    lane l: rows 4 * set + l % 4; at[set][2 t + s] is token 16 t + 8 s + l / 4
+/// shape    lane l: rows 4 * set + l % 4; at[set][2 t + s] is of token 16 t + 8 s + l / 4, in units
+///          of its row tile until `logit`
 template <class P, int Sets>
 struct score_tile {
+  using shape = group_shape<P>;
+  using codes = typename shape::key::codes;
   static constexpr int own_rows = Sets;
-  float at[Sets][group_shape<P>::lane_tokens];
+  float at[Sets][shape::lane_tokens];
+  float unit[Sets];
+  float base[Sets];
 
   __device__ __forceinline__ static int own_row(int lane, int i) { return 4 * i + lane % 4; }
 
   __device__ __forceinline__ score_tile(std::uint8_t const* key, query_record<P, Sets> const& q,
                                         int lane) {
-    using shape = group_shape<P>;
-    using codes = typename shape::key::codes;
     constexpr int tiles = shape::token_tiles, steps = shape::channel_steps;
     folded_query<P, Sets> const f(key, q, lane);
     detail::multiply_plane<typename codes::low_plane, tiles, steps, Sets, true>(
         key, lane, f.bytes, [&](int set, int tile, float x, float y) {
-          float const unit = f.unit[set] * detail::unit_weight<typename codes::low_plane>(tile);
-          at[set][2 * tile] = fmaf(x, unit, f.base[set]);
-          at[set][2 * tile + 1] = fmaf(y, unit, f.base[set]);
+          at[set][2 * tile] = x, at[set][2 * tile + 1] = y;
         });
     if constexpr (codes::split) {
       detail::multiply_plane<typename codes::high_plane, tiles, steps, Sets, true>(
           key + codes::low_plane::num_words * 4, lane, f.bytes,
           [&](int set, int tile, float x, float y) {
-            float const unit =
-                f.unit[set] * (4.0f * detail::unit_weight<typename codes::high_plane>(tile));
-            at[set][2 * tile] = fmaf(x, unit, at[set][2 * tile]);
-            at[set][2 * tile + 1] = fmaf(y, unit, at[set][2 * tile + 1]);
+            float const four =
+                4.0f * detail::unit_weight<typename codes::high_plane>(tile) / weight(tile);
+            at[set][2 * tile] = fmaf(x, four, at[set][2 * tile]);
+            at[set][2 * tile + 1] = fmaf(y, four, at[set][2 * tile + 1]);
           });
     }
+    OTT_UNROLL
+    for (int set = 0; set < Sets; ++set) unit[set] = f.unit[set], base[set] = f.base[set];
     if constexpr (shape::has_factors) {
       std::uint8_t const* const own = key + shape::factors_at + lane / 4 * shape::lane_tokens * 2;
       OTT_UNROLL
@@ -215,11 +240,19 @@ struct score_tile {
         float2 const a = arch::widen<half>(w.x), b = arch::widen<half>(w.y);
         OTT_UNROLL
         for (int set = 0; set < Sets; ++set) {
-          at[set][i] *= a.x, at[set][i + 1] *= a.y;
-          at[set][i + 2] *= b.x, at[set][i + 3] *= b.y;
+          set_logit(set, i, logit(set, i) * a.x), set_logit(set, i + 1, logit(set, i + 1) * a.y);
+          set_logit(set, i + 2, logit(set, i + 2) * b.x);
+          set_logit(set, i + 3, logit(set, i + 3) * b.y);
         }
       }
+      plain();
     }
+  }
+
+  /// The score of row `set` and token i of this lane, less `less`, which the row has for all
+  /// tokens.
+  __device__ __forceinline__ float logit(int set, int i, float less = 0) const {
+    return fmaf(at[set][i], unit[set] * weight(i / 2), base[set] - less);
   }
 
   /// Logits become cap * tanh(logit / cap). requires cap in units of log2
@@ -228,10 +261,11 @@ struct score_tile {
     OTT_UNROLL
     for (int set = 0; set < Sets; ++set) {
       OTT_UNROLL
-      for (int i = 0; i < group_shape<P>::lane_tokens; ++i) {
-        at[set][i] = cap * arch::tanh(at[set][i] * inverse);
+      for (int i = 0; i < shape::lane_tokens; ++i) {
+        set_logit(set, i, cap * arch::tanh(logit(set, i) * inverse));
       }
     }
+    plain();
   }
 
   /// Takes tokens out: `hidden(set, token)` is asked for every score this lane holds.
@@ -240,10 +274,23 @@ struct score_tile {
     OTT_UNROLL
     for (int set = 0; set < Sets; ++set) {
       OTT_UNROLL
-      for (int i = 0; i < group_shape<P>::lane_tokens; ++i) {
+      for (int i = 0; i < shape::lane_tokens; ++i) {
         if (hidden(set, 8 * i + lane / 4)) at[set][i] = __int_as_float(0xff800000);
       }
     }
+  }
+
+ private:
+  OTT_HD static constexpr float weight(int tile) {
+    return detail::unit_weight<typename codes::low_plane>(tile);
+  }
+  /// requires `plain` follows when all are set
+  __device__ __forceinline__ void set_logit(int set, int i, float x) {
+    at[set][i] = x / weight(i / 2);
+  }
+  __device__ __forceinline__ void plain() {
+    OTT_UNROLL
+    for (int set = 0; set < Sets; ++set) unit[set] = 1, base[set] = 0;
   }
 };
 

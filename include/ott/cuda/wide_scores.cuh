@@ -15,28 +15,14 @@ namespace ott {
 
 namespace detail {
 
-/// Accumulators begin here: as a float, the sum is this number too much (1.5 * 2^23).
-inline constexpr int sum_begin = 0x4b400000;
-
-/// Both bytes' sums become one number: 256 * high + low.
-/// shape    Short: sums stay below 2^22, so that their bits are floats
-template <bool Short>
-__device__ __forceinline__ float join_bytes(int high, int low) {
-  if constexpr (Short) {
-    float const less = fmaf(__int_as_float(high), 256.0f, -257.0f * 12582912.0f);
-    return less + __int_as_float(low);
-  } else {
-    return static_cast<float>((high - sum_begin) * 256 + (low - sum_begin));
-  }
-}
-
 /// Sums of one plane of codes, row tile by row tile: `take(tile, sums)` gets four of them.
 /// shape    b[part][step]: operand registers, high bytes and low bytes, both signed
-template <class Plane, int RowTiles, int Steps, bool Short, class Take>
+template <class Plane, int RowTiles, int Steps, class Take>
 __device__ __forceinline__ void multiply_bytes(std::uint8_t const* codes, int lane,
                                                std::uint32_t const (&b)[2][Steps][2],
                                                Take const& take) {
   constexpr int tiles = Plane::tile_fields, step_chunks = Steps / Plane::step_fields;
+  using number = byte_sums<true, 32 * Steps>;
   constexpr int each = tiles % 2 == 0 ? 2 : 1;  // row tiles at once: registers are few
   OTT_UNROLL
   for (int first = 0; first < RowTiles; first += each) {
@@ -52,8 +38,8 @@ __device__ __forceinline__ void multiply_bytes(std::uint8_t const* codes, int la
         for (int i = 0; i < each; ++i) {
           uint4 const a = unit_codes<Plane>(w, first + i, step);
           if (step == 0) {
-            arch::mma_u8s8(high[i], a, b[0][step][0], b[0][step][1], sum_begin);
-            arch::mma_u8s8(low[i], a, b[1][step][0], b[1][step][1], sum_begin);
+            arch::begin_mma_u8<true>(high[i], a, b[0][step][0], b[0][step][1], number::begin);
+            arch::begin_mma_u8<true>(low[i], a, b[1][step][0], b[1][step][1], number::begin);
           } else {
             arch::mma_u8s8(high[i], a, b[0][step][0], b[0][step][1]);
             arch::mma_u8s8(low[i], a, b[1][step][0], b[1][step][1]);
@@ -65,7 +51,7 @@ __device__ __forceinline__ void multiply_bytes(std::uint8_t const* codes, int la
     for (int i = 0; i < each; ++i) {
       float sums[4];
       OTT_UNROLL
-      for (int k = 0; k < 4; ++k) sums[k] = join_bytes<Short>(high[i][k], low[i][k]);
+      for (int k = 0; k < 4; ++k) sums[k] = number::join(high[i][k], low[i][k]);
       take(first + i, sums);
     }
   }
@@ -175,18 +161,17 @@ struct wide_scores {
   __device__ __forceinline__ wide_scores(std::uint8_t const* key, wide_query<P> const& q,
                                          int lane) {
     constexpr int tiles = shape::token_tiles, steps = shape::channel_steps;
-    constexpr bool fits = 128 * 255 * shape::key::padded_channels < 1 << 22;
     using low_plane = typename codes::low_plane;
     using high_plane = typename codes::high_plane;
     wide_folded<P> const f(key, q, lane);
-    detail::multiply_bytes<low_plane, tiles, steps, fits>(key, lane, f.bytes,
-                                                          [&](int tile, float const(&sums)[4]) {
-                                                            OTT_UNROLL
-                                                            for (int k = 0; k < 4; ++k)
-                                                              at[k % 2][2 * tile + k / 2] = sums[k];
-                                                          });
+    detail::multiply_bytes<low_plane, tiles, steps>(key, lane, f.bytes,
+                                                    [&](int tile, float const(&sums)[4]) {
+                                                      OTT_UNROLL
+                                                      for (int k = 0; k < 4; ++k)
+                                                        at[k % 2][2 * tile + k / 2] = sums[k];
+                                                    });
     if constexpr (codes::split) {
-      detail::multiply_bytes<high_plane, tiles, steps, fits>(
+      detail::multiply_bytes<high_plane, tiles, steps>(
           key + low_plane::num_words * 4, lane, f.bytes, [&](int tile, float const(&sums)[4]) {
             float const four = 4.0f * detail::unit_weight<high_plane>(tile) / weight(tile);
             OTT_UNROLL
