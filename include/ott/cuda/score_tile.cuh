@@ -6,6 +6,7 @@
 #include <ott/cuda/arch/mma.cuh>
 #include <ott/cuda/arch/numeric.cuh>
 #include <ott/cuda/group_shape.hpp>
+#include <ott/cuda/plane_sums.cuh>
 #include <ott/cuda/query_record.hpp>
 
 // Scores of one group by integer tensor cores. q . (zero + scale * code) is taken apart: q * scale
@@ -13,118 +14,6 @@
 // as they lie, and q . zero is one fp16 product for all tokens.
 // source   docs/performance.md; the layout makes every operand one AND of one loaded word
 namespace ott {
-
-namespace detail {
-
-constexpr unsigned all_lanes = 0xffffffffu;
-
-/// 16 (8, 4) bytes of shared memory.
-template <class T>
-__device__ __forceinline__ T load_shared(std::uint8_t const* at) {
-  return *reinterpret_cast<T const*>(at);
-}
-
-/// The codes of one unit: row tile `tile % tile_fields` of k-step `step % step_fields` of a chunk.
-template <class Plane>
-__device__ __forceinline__ uint4 unit_codes(uint4 w, int tile, int step) {
-  int const shift = Plane::bits * Plane::tile_fields * (step % Plane::step_fields);
-  std::uint32_t const mask =
-      0x01010101u * (((1u << Plane::bits) - 1u) << (Plane::bits * (tile % Plane::tile_fields)));
-  return {w.x >> shift & mask, w.y >> shift & mask, w.z >> shift & mask, w.w >> shift & mask};
-}
-
-/// The weight that the field left on row tile `tile`'s sums, undone.
-template <class Plane>
-OTT_HD constexpr float unit_weight(int tile) {
-  return 1.0f / static_cast<float>(1 << (Plane::bits * (tile % Plane::tile_fields)));
-}
-
-/// How sums of codes times bytes become numbers. Where they stay `small`, accumulators begin at
-/// 2^23, or 1.5 * 2^23 if signed: their bits are then a float, that much too large.
-template <bool Signed, int Columns>
-struct byte_sums {
-  static constexpr bool small =
-      Signed ? 128 * 255 * Columns < 1 << 22 : 255 * 255 * Columns < 1 << 23;
-  static constexpr int begin = !small ? 0 : Signed ? 0x4b400000 : 0x4b000000;
-
-  /// 256 * high + low.
-  __device__ __forceinline__ static float join(int high, int low) {
-    if constexpr (small) {
-      constexpr float much = Signed ? 0x1.8p23f : 0x1p23f;
-      return fmaf(__int_as_float(high), 256.0f, -257.0f * much) + __int_as_float(low);
-    } else {
-      return static_cast<float>(high * 256 + low);
-    }
-  }
-};
-
-/// Sums of one plane, row tile by row tile: `take(tile, sums)` gets the four accumulators a set.
-/// requires Rows, Steps as the plane; b[set][step]: operand registers; Signed: their bytes are
-template <class Plane, int RowTiles, int Steps, int Sets, bool Signed, class Take>
-__device__ __forceinline__ void multiply_plane(std::uint8_t const* codes, int lane,
-                                               std::uint32_t const (&b)[Sets][Steps][2],
-                                               Take const& take) {
-  constexpr int tiles = Plane::tile_fields, step_chunks = Steps / Plane::step_fields;
-  using number = byte_sums<Signed, 32 * Steps>;
-  OTT_UNROLL
-  for (int group = 0; group < RowTiles / tiles; ++group) {
-    int sums[Sets][tiles][4];
-    OTT_UNROLL
-    for (int chunk = 0; chunk < step_chunks; ++chunk) {
-      uint4 const w = load_shared<uint4>(codes + (group * step_chunks + chunk) * 512 + lane * 16);
-      OTT_UNROLL
-      for (int field = 0; field < Plane::step_fields; ++field) {
-        int const step = chunk * Plane::step_fields + field;
-        OTT_UNROLL
-        for (int tile = 0; tile < tiles; ++tile) {
-          uint4 const a = unit_codes<Plane>(w, tile, step);
-          OTT_UNROLL
-          for (int set = 0; set < Sets; ++set) {
-            int(&d)[4] = sums[set][tile];
-            if (step == 0) {
-              arch::begin_mma_u8<Signed>(d, a, b[set][step][0], b[set][step][1], number::begin);
-            } else if constexpr (Signed) {
-              arch::mma_u8s8(d, a, b[set][step][0], b[set][step][1]);
-            } else {
-              arch::mma_u8u8(d, a, b[set][step][0], b[set][step][1]);
-            }
-          }
-        }
-      }
-    }
-    OTT_UNROLL
-    for (int tile = 0; tile < tiles; ++tile) {
-      OTT_UNROLL
-      for (int set = 0; set < Sets; ++set) {
-        int const(&s)[4] = sums[set][tile];
-        take(set, group * tiles + tile, number::join(s[0], s[1]), number::join(s[2], s[3]));
-      }
-    }
-  }
-}
-
-/// Takes a group's traced tokens out of scores that lanes hold as tokens 8 i + lane / 4.
-template <class Shape, int Rows>
-__device__ __forceinline__ void hide_marked(float (&scores)[Rows][Shape::lane_tokens],
-                                            std::uint8_t const* value, int lane) {
-  std::uint32_t marks[Shape::token_steps], any = 0;
-  OTT_UNROLL
-  for (int i = 0; i < Shape::token_steps; ++i) {
-    marks[i] = load_shared<std::uint32_t>(value + Shape::marks_at + 4 * i);
-    any |= marks[i];
-  }
-  if (any == 0) return;  // the same for the whole warp
-  OTT_UNROLL
-  for (int i = 0; i < Shape::lane_tokens; ++i) {
-    bool const marked = (marks[i / 4] >> (lane / 4) & 1u << (8 * (i % 4))) != 0;
-    OTT_UNROLL
-    for (int row = 0; row < Rows; ++row) {
-      if (marked) scores[row][i] = __int_as_float(0xff800000);
-    }
-  }
-}
-
-}  // namespace detail
 
 /// Query rows folded with one group's key parameters.
 template <class P, int Sets>

@@ -6,6 +6,7 @@
 #include <ott/cuda/arch/mma.cuh>
 #include <ott/cuda/arch/numeric.cuh>
 #include <ott/cuda/group_shape.hpp>
+#include <ott/cuda/plane_sums.cuh>
 #include <ott/cuda/score_tile.cuh>
 
 namespace ott {

@@ -8,7 +8,7 @@
 #include <ott/cuda/arch/mma.cuh>
 #include <ott/cuda/arch/numeric.cuh>
 #include <ott/cuda/group_shape.hpp>
-#include <ott/cuda/score_tile.cuh>
+#include <ott/cuda/plane_sums.cuh>
 #include <ott/cuda/wide_scores.cuh>
 
 // Values of eight query rows by fp16 tensor cores. Up to 2047 the bits of an fp16 are a number of
