@@ -34,25 +34,6 @@ OTT_HD constexpr float unit_weight(int tile) {
   return 1.0f / static_cast<float>(1 << (Plane::bits * (tile % Plane::tile_fields)));
 }
 
-/// How sums of codes times bytes become numbers. Where they stay `small`, accumulators begin at
-/// 2^23, or 1.5 * 2^23 if signed: their bits are then a float, that much too large.
-template <bool Signed, int Columns>
-struct byte_sums {
-  static constexpr bool small =
-      Signed ? 128 * 255 * Columns < 1 << 22 : 255 * 255 * Columns < 1 << 23;
-  static constexpr int begin = !small ? 0 : Signed ? 0x4b400000 : 0x4b000000;
-
-  /// 256 * high + low.
-  __device__ __forceinline__ static float join(int high, int low) {
-    if constexpr (small) {
-      constexpr float much = Signed ? 0x1.8p23f : 0x1p23f;
-      return fmaf(__int_as_float(high), 256.0f, -257.0f * much) + __int_as_float(low);
-    } else {
-      return static_cast<float>(high * 256 + low);
-    }
-  }
-};
-
 /// Sums of one plane, row tile by row tile: `take(tile, sums)` gets the four accumulators a set.
 /// requires Rows, Steps as the plane; b[set][step]: operand registers; Signed: their bytes are
 template <class Plane, int RowTiles, int Steps, int Sets, bool Signed, class Take>
@@ -60,10 +41,9 @@ __device__ __forceinline__ void multiply_plane(std::uint8_t const* codes, int la
                                                std::uint32_t const (&b)[Sets][Steps][2],
                                                Take const& take) {
   constexpr int tiles = Plane::tile_fields, step_chunks = Steps / Plane::step_fields;
-  using number = byte_sums<Signed, 32 * Steps>;
   OTT_UNROLL
   for (int group = 0; group < RowTiles / tiles; ++group) {
-    int sums[Sets][tiles][4];
+    int sums[Sets][tiles][4] = {};
     OTT_UNROLL
     for (int chunk = 0; chunk < step_chunks; ++chunk) {
       uint4 const w = load_shared<uint4>(codes + (group * step_chunks + chunk) * 512 + lane * 16);
@@ -75,13 +55,10 @@ __device__ __forceinline__ void multiply_plane(std::uint8_t const* codes, int la
           uint4 const a = unit_codes<Plane>(w, tile, step);
           OTT_UNROLL
           for (int set = 0; set < Sets; ++set) {
-            int(&d)[4] = sums[set][tile];
-            if (step == 0) {
-              arch::begin_mma_u8<Signed>(d, a, b[set][step][0], b[set][step][1], number::begin);
-            } else if constexpr (Signed) {
-              arch::mma_u8s8(d, a, b[set][step][0], b[set][step][1]);
+            if constexpr (Signed) {
+              arch::mma_u8s8(sums[set][tile], a, b[set][step][0], b[set][step][1]);
             } else {
-              arch::mma_u8u8(d, a, b[set][step][0], b[set][step][1]);
+              arch::mma_u8u8(sums[set][tile], a, b[set][step][0], b[set][step][1]);
             }
           }
         }
@@ -92,7 +69,8 @@ __device__ __forceinline__ void multiply_plane(std::uint8_t const* codes, int la
       OTT_UNROLL
       for (int set = 0; set < Sets; ++set) {
         int const(&s)[4] = sums[set][tile];
-        take(set, group * tiles + tile, number::join(s[0], s[1]), number::join(s[2], s[3]));
+        take(set, group * tiles + tile, static_cast<float>(s[0] * 256 + s[1]),
+             static_cast<float>(s[2] * 256 + s[3]));
       }
     }
   }

@@ -88,39 +88,36 @@ struct folded_query {
 };
 
 /// Scores of a group's tokens, in units of log2, as lanes hold them.
-/// shape    lane l: rows 4 * set + l % 4; at[set][2 t + s] is of token 16 t + 8 s + l / 4, in units
-///          of its row tile until `logit`
+/// shape    lane l: rows 4 * set + l % 4; at[set][2 t + s] is token 16 t + 8 s + l / 4
 template <class P, int Sets>
 struct score_tile {
-  using shape = group_shape<P>;
-  using codes = typename shape::key::codes;
   static constexpr int own_rows = Sets;
-  float at[Sets][shape::lane_tokens];
-  float unit[Sets];
-  float base[Sets];
+  float at[Sets][group_shape<P>::lane_tokens];
 
   __device__ __forceinline__ static int own_row(int lane, int i) { return 4 * i + lane % 4; }
 
   __device__ __forceinline__ score_tile(std::uint8_t const* key, query_record<P, Sets> const& q,
                                         int lane) {
+    using shape = group_shape<P>;
+    using codes = typename shape::key::codes;
     constexpr int tiles = shape::token_tiles, steps = shape::channel_steps;
     folded_query<P, Sets> const f(key, q, lane);
     detail::multiply_plane<typename codes::low_plane, tiles, steps, Sets, true>(
         key, lane, f.bytes, [&](int set, int tile, float x, float y) {
-          at[set][2 * tile] = x, at[set][2 * tile + 1] = y;
+          float const unit = f.unit[set] * detail::unit_weight<typename codes::low_plane>(tile);
+          at[set][2 * tile] = fmaf(x, unit, f.base[set]);
+          at[set][2 * tile + 1] = fmaf(y, unit, f.base[set]);
         });
     if constexpr (codes::split) {
       detail::multiply_plane<typename codes::high_plane, tiles, steps, Sets, true>(
           key + codes::low_plane::num_words * 4, lane, f.bytes,
           [&](int set, int tile, float x, float y) {
-            float const four =
-                4.0f * detail::unit_weight<typename codes::high_plane>(tile) / weight(tile);
-            at[set][2 * tile] = fmaf(x, four, at[set][2 * tile]);
-            at[set][2 * tile + 1] = fmaf(y, four, at[set][2 * tile + 1]);
+            float const unit =
+                f.unit[set] * (4.0f * detail::unit_weight<typename codes::high_plane>(tile));
+            at[set][2 * tile] = fmaf(x, unit, at[set][2 * tile]);
+            at[set][2 * tile + 1] = fmaf(y, unit, at[set][2 * tile + 1]);
           });
     }
-    OTT_UNROLL
-    for (int set = 0; set < Sets; ++set) unit[set] = f.unit[set], base[set] = f.base[set];
     if constexpr (shape::has_factors) {
       std::uint8_t const* const own = key + shape::factors_at + lane / 4 * shape::lane_tokens * 2;
       OTT_UNROLL
@@ -129,19 +126,11 @@ struct score_tile {
         float2 const a = arch::widen<half>(w.x), b = arch::widen<half>(w.y);
         OTT_UNROLL
         for (int set = 0; set < Sets; ++set) {
-          set_logit(set, i, logit(set, i) * a.x), set_logit(set, i + 1, logit(set, i + 1) * a.y);
-          set_logit(set, i + 2, logit(set, i + 2) * b.x);
-          set_logit(set, i + 3, logit(set, i + 3) * b.y);
+          at[set][i] *= a.x, at[set][i + 1] *= a.y;
+          at[set][i + 2] *= b.x, at[set][i + 3] *= b.y;
         }
       }
-      plain();
     }
-  }
-
-  /// The score of row `set` and token i of this lane, less `less`, which the row has for all
-  /// tokens.
-  __device__ __forceinline__ float logit(int set, int i, float less = 0) const {
-    return fmaf(at[set][i], unit[set] * weight(i / 2), base[set] - less);
   }
 
   /// Logits become cap * tanh(logit / cap). requires cap in units of log2
@@ -150,11 +139,10 @@ struct score_tile {
     OTT_UNROLL
     for (int set = 0; set < Sets; ++set) {
       OTT_UNROLL
-      for (int i = 0; i < shape::lane_tokens; ++i) {
-        set_logit(set, i, cap * arch::tanh(logit(set, i) * inverse));
+      for (int i = 0; i < group_shape<P>::lane_tokens; ++i) {
+        at[set][i] = cap * arch::tanh(at[set][i] * inverse);
       }
     }
-    plain();
   }
 
   /// Takes tokens out: `hidden(set, token)` is asked for every score this lane holds.
@@ -163,23 +151,10 @@ struct score_tile {
     OTT_UNROLL
     for (int set = 0; set < Sets; ++set) {
       OTT_UNROLL
-      for (int i = 0; i < shape::lane_tokens; ++i) {
+      for (int i = 0; i < group_shape<P>::lane_tokens; ++i) {
         if (hidden(set, 8 * i + lane / 4)) at[set][i] = __int_as_float(0xff800000);
       }
     }
-  }
-
- private:
-  OTT_HD static constexpr float weight(int tile) {
-    return detail::unit_weight<typename codes::low_plane>(tile);
-  }
-  /// requires `plain` follows when all are set
-  __device__ __forceinline__ void set_logit(int set, int i, float x) {
-    at[set][i] = x / weight(i / 2);
-  }
-  __device__ __forceinline__ void plain() {
-    OTT_UNROLL
-    for (int set = 0; set < Sets; ++set) unit[set] = 1, base[set] = 0;
   }
 };
 

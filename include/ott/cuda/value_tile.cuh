@@ -39,11 +39,10 @@ struct group_accumulator {
     std::uint32_t bytes[Sets][shape::token_steps][2];
     float unit[Sets];
     if constexpr (shape::has_marks) detail::hide_marked<shape>(scores.at, value, lane);
-    float x[Sets][shape::lane_tokens];
-    relate(scores, x);
+    raise(scores);
     OTT_UNROLL
     for (int set = 0; set < Sets; ++set) unit[set] = 1e-30f;
-    weigh(x, value, lane, unit);
+    weigh(scores, value, lane, unit);
     std::uint32_t const pick = lane & 4 ? 0x2064 : 0x7531;  // even columns: high bytes
     OTT_UNROLL
     for (int set = 0; set < Sets; ++set) {
@@ -58,12 +57,12 @@ struct group_accumulator {
       OTT_UNROLL
       for (int t = 0; t < tiles; ++t) {
         // 2^23 leaves the rounded integer in the low bits.
-        std::uint32_t const a = __float_as_uint(fmaf(x[set][2 * t], scale, 8388608.0f));
-        std::uint32_t const b = __float_as_uint(fmaf(x[set][2 * t + 1], scale, 8388608.0f));
+        std::uint32_t const a = __float_as_uint(fmaf(scores.at[set][2 * t], scale, 8388608.0f));
+        std::uint32_t const b = __float_as_uint(fmaf(scores.at[set][2 * t + 1], scale, 8388608.0f));
         total += a + b;
-        std::uint32_t const own = arch::transpose_8x8(__byte_perm(a, b, 0x5410));
-        std::uint32_t const other = __shfl_xor_sync(detail::all_lanes, own, 4);
-        bytes[set][t / 2][t % 2] = __byte_perm(own, other, pick);
+        std::uint32_t const x = arch::transpose_8x8(__byte_perm(a, b, 0x5410));
+        std::uint32_t const y = __shfl_xor_sync(detail::all_lanes, x, 4);
+        bytes[set][t / 2][t % 2] = __byte_perm(x, y, pick);
       }
       int const weights = static_cast<int>(total - 2u * tiles * 0x4b000000u);
       constexpr float middle = ((1 << P::value_quantizer::bits) - 1) * 0.5f;
@@ -113,23 +112,16 @@ struct group_accumulator {
   }
 
  private:
-  /// Scores less the running maximum, which moves where one is above it.
-  __device__ __forceinline__ void relate(score_tile<P, Sets> const& scores,
-                                         float (&x)[Sets][shape::lane_tokens]) {
+  /// Moves the running maximum where a score is above it.
+  __device__ __forceinline__ void raise(score_tile<P, Sets> const& scores) {
     OTT_UNROLL
     for (int set = 0; set < Sets; ++set) {
-      // As integers floats are ordered where one of them is positive.
-      int most = 0;
+      float const(&s)[shape::lane_tokens] = scores.at[set];
+      float most[4] = {s[0], s[1], s[2], s[3]};
       OTT_UNROLL
-      for (int i = 0; i < shape::lane_tokens; i += 2) {
-        x[set][i] = scores.logit(set, i, maximum[set]);
-        x[set][i + 1] = scores.logit(set, i + 1, maximum[set]);
-        most = __vimax3_s32(most, __float_as_int(x[set][i]), __float_as_int(x[set][i + 1]));
-      }
-      if (!__any_sync(detail::all_lanes, most > 0)) continue;
-      float top = -1e30f;
-      OTT_UNROLL
-      for (int i = 0; i < shape::lane_tokens; ++i) top = fmaxf(top, scores.logit(set, i));
+      for (int i = 4; i < shape::lane_tokens; ++i) most[i % 4] = fmaxf(most[i % 4], s[i]);
+      float top = fmaxf(fmaxf(most[0], most[1]), fmaxf(most[2], most[3]));
+      if (!__any_sync(detail::all_lanes, top > maximum[set])) continue;
       OTT_UNROLL
       for (int d = 4; d < 32; d *= 2) top = fmaxf(top, __shfl_xor_sync(detail::all_lanes, top, d));
       float const raised = fmaxf(maximum[set], top);
@@ -137,14 +129,12 @@ struct group_accumulator {
       maximum[set] = raised, sum[set] *= keep, shift[set] *= keep;
       OTT_UNROLL
       for (int i = 0; i < shape::lane_channels; ++i) out[set][i] *= keep;
-      OTT_UNROLL
-      for (int i = 0; i < shape::lane_tokens; ++i) x[set][i] = scores.logit(set, i, raised);
     }
   }
 
   /// Scores become weights times value scale; `reach` becomes this lane's largest of them.
-  __device__ __forceinline__ void weigh(float (&x)[Sets][shape::lane_tokens],
-                                        std::uint8_t const* value, int lane, float (&reach)[Sets]) {
+  __device__ __forceinline__ void weigh(score_tile<P, Sets>& scores, std::uint8_t const* value,
+                                        int lane, float (&reach)[Sets]) {
     using param = typename P::param;
     constexpr int fields = shape::has_value_zero ? 2 : 1;
     std::uint8_t const* const own =
@@ -170,13 +160,13 @@ struct group_accumulator {
       for (int set = 0; set < Sets; ++set) {
         OTT_UNROLL
         for (int j = 0; j < 4; ++j) {
-          float const p = arch::exp2(x[set][i + j]);
+          float const p = arch::exp2(scores.at[set][i + j] - maximum[set]);
           float const w = p * scale[j];
           sum[set] += p;
           scaled[set] += w;
           if constexpr (shape::has_value_zero) zeros[set] = fmaf(p, zero[j], zeros[set]);
           reach[set] = fmaxf(reach[set], w);
-          x[set][i + j] = w;
+          scores.at[set][i + j] = w;
         }
       }
     }

@@ -16,7 +16,7 @@ namespace ott {
 template <class P>
 struct wide_folded {
   std::uint32_t bytes[2][group_shape<P>::channel_steps][2];  // high, low
-  float unit[2];                                             // of the fixed point: a power of two
+  float unit[2];                                             // of the fixed point
   float base[2];                                             // q . zero
 
   __device__ __forceinline__ wide_folded(std::uint8_t const* key, wide_query<P> const& q,
@@ -45,13 +45,11 @@ struct wide_folded {
     float reach = fmaxf(fmaxf(most[0], most[1]), fmaxf(most[2], most[3]));
     reach = fmaxf(reach, __shfl_xor_sync(detail::all_lanes, reach, 1));
     reach = fmaxf(reach, __shfl_xor_sync(detail::all_lanes, reach, 2));
-    // The largest becomes 2^14 to 2^15, less what rounding the high byte may add.
-    int const power = __float_as_int(reach * (1.0f + 1.0f / 128)) & 0x7f800000;
-    float const scale = __int_as_float((127 + 127 + 14 << 23) - power);
+    float const scale = shape::key_reach * arch::reciprocal(reach);
     OTT_UNROLL
     for (int i = 0; i < 2; ++i) {
-      int const theirs = __shfl_sync(detail::all_lanes, power, 8 * (lane % 4) + 4 * i);
-      unit[i] = __int_as_float(theirs - (14 << 23));
+      unit[i] =
+          __shfl_sync(detail::all_lanes, reach, 8 * (lane % 4) + 4 * i) * (1.0f / shape::key_reach);
     }
     OTT_UNROLL
     for (int s = 0; s < steps; ++s) {

@@ -16,6 +16,23 @@ namespace ott {
 
 namespace detail {
 
+/// How sums of codes times signed bytes become numbers. Where they stay `small`, accumulators begin
+/// at 1.5 * 2^23: their bits are then a float, that much too large.
+template <int Columns>
+struct byte_sums {
+  static constexpr bool small = 128 * 255 * Columns < 1 << 22;
+  static constexpr int begin = small ? 0x4b400000 : 0;
+
+  /// 256 * high + low.
+  __device__ __forceinline__ static float join(int high, int low) {
+    if constexpr (small) {
+      return fmaf(__int_as_float(high), 256.0f, -257.0f * 0x1.8p23f) + __int_as_float(low);
+    } else {
+      return static_cast<float>(high * 256 + low);
+    }
+  }
+};
+
 /// Sums of one plane of codes, row tile by row tile: `take(tile, sums)` gets four of them.
 /// shape    b[part][step]: operand registers, high bytes and low bytes, both signed
 template <class Plane, int RowTiles, int Steps, class Take>
@@ -23,7 +40,7 @@ __device__ __forceinline__ void multiply_bytes(std::uint8_t const* codes, int la
                                                std::uint32_t const (&b)[2][Steps][2],
                                                Take const& take) {
   constexpr int tiles = Plane::tile_fields, step_chunks = Steps / Plane::step_fields;
-  using number = byte_sums<true, 32 * Steps>;
+  using number = byte_sums<32 * Steps>;
   constexpr int each = tiles % 2 == 0 ? 2 : 1;  // row tiles at once: registers are few
   OTT_UNROLL
   for (int first = 0; first < RowTiles; first += each) {
@@ -39,8 +56,8 @@ __device__ __forceinline__ void multiply_bytes(std::uint8_t const* codes, int la
         for (int i = 0; i < each; ++i) {
           uint4 const a = unit_codes<Plane>(w, first + i, step);
           if (step == 0) {
-            arch::begin_mma_u8<true>(high[i], a, b[0][step][0], b[0][step][1], number::begin);
-            arch::begin_mma_u8<true>(low[i], a, b[1][step][0], b[1][step][1], number::begin);
+            arch::mma_u8s8(high[i], a, b[0][step][0], b[0][step][1], number::begin);
+            arch::mma_u8s8(low[i], a, b[1][step][0], b[1][step][1], number::begin);
           } else {
             arch::mma_u8s8(high[i], a, b[0][step][0], b[0][step][1]);
             arch::mma_u8s8(low[i], a, b[1][step][0], b[1][step][1]);
