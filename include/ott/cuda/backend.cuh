@@ -70,8 +70,10 @@ void attend_few(attend_args<P> const& args, attend_shape<P> const& shape, int ma
     fail(errc::capacity, where, "workspace bytes", std::to_string(bytes),
          "at least " + std::to_string(wanted) + "; see workspace_bytes");
   }
-  split_plan const plan = split_workspace<P>::place(workspace, bytes, rows, args.num_q_heads);
+  split_plan plan = split_workspace<P>::place(workspace, bytes, rows, args.num_q_heads);
   if constexpr (has_group_steps<P>) {
+    int const stride = rule::row_lines(max_groups);
+    if (std::int64_t{args.batch.num_rows} * stride <= plan.capacity) plan.stride = stride;
     launch_groups<P>(args, plan, s);
   } else {
     using block = typename split_shape<P>::block;

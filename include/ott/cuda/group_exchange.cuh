@@ -11,7 +11,7 @@
 namespace ott {
 
 /// What the warps of a block leave for each other when a split ends, and where its lines go.
-/// shape    offset: of a row's line in its split, in lines; -1 past the last row
+/// shape    offset: of a row's line from the split's first, in lines; -1 past the last row
 template <class P, int Sets, int Warps>
 struct alignas(128) group_exchange {
   static constexpr int rows = 4 * Sets, length = P::head_dim + 4;  // + 4: no bank conflicts
@@ -21,14 +21,15 @@ struct alignas(128) group_exchange {
   int offset[rows];
 
   /// Finds the lines of a tile. requires a barrier before `leave`
-  __device__ __forceinline__ void place(attend_args<P> const& args, query_tile const& tile,
-                                        int thread) {
+  __device__ __forceinline__ void place(attend_args<P> const& args, split_plan const& plan,
+                                        query_tile const& tile, int thread) {
     if (thread >= rows) return;
     int const per_kv = args.q_per_kv(), row = tile.tile * rows + thread;
     int const q_row = args.query_row(row);
     bool const used = row < tile.rows * per_kv;
-    offset[thread] =
-        used ? q_row * args.num_q_heads + tile.kv_head * per_kv + row - q_row * per_kv : -1;
+    offset[thread] = used ? q_row * plan.row_lines() * args.num_q_heads + tile.kv_head * per_kv +
+                                row - q_row * per_kv
+                          : -1;
   }
   /// Leaves what a warp has summed. requires finished sums
   template <class Sums>

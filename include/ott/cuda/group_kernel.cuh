@@ -16,8 +16,8 @@
 #include <ott/cuda/split_plan.hpp>
 #include <ott/cuda/tuning.hpp>
 
-// Attention of few query rows. Every block makes the list of all splits, of groups and of exact
-// rows, and takes splits until there are none.
+// Attention of few query rows. Every block takes splits, of groups and of exact rows, until there
+// are none.
 namespace ott {
 
 /// requires Sets == 1 for up to 4 query heads a KV head, else 2; has_group_steps<P>
@@ -27,20 +27,14 @@ __global__ void __launch_bounds__(32 * Tuning::get().warps, Tuning::get().blocks
                  __grid_constant__ split_plan const plan) {
   constexpr group_tuning tuning = Tuning::get();
   using shared_type = group_shared<P, Sets, tuning.warps, tuning.stages>;
-  using list_type = group_list<typename shared_type::work>;
+  using list_type = group_list<P, typename shared_type::work>;
   if constexpr (P::key_rotation::identity) arch::wait_for_kernel_ahead();
   if (threadIdx.x == 0) {  // what the first split will ask for: address translation takes its time
     arch::prefetch(args.layer.page_table);
     arch::prefetch(P::key_rotation::identity ? args.q.data : plan.rotated);
   }
   auto& shared = block_shared<shared_type>();
-  list_type const list(reinterpret_cast<unsigned char*>(&shared + 1), args.batch.count);
-  list.template fill<P>(args, plan);
-  if (blockIdx.x == 0) {
-    for (int i = static_cast<int>(threadIdx.x); i <= list.count; i += 32 * tuning.warps) {
-      plan.line_begin[i] = list[i].before[lines_before];
-    }
-  }
+  list_type const list{args, plan, reinterpret_cast<listed_sequence*>(&shared + 1)};
   int const thread = static_cast<int>(threadIdx.x);
   split_loop<P, Sets, shared_type>{args, plan, shared, list, thread % 32, thread / 32}.run();
   arch::wait_for_kernel_ahead();
@@ -55,8 +49,8 @@ void launch_groups(attend_args<P> const& args, split_plan const& plan, cuda_stre
     static_assert(tuning.blocks > 0, "ott: a group of this policy does not fit shared memory");
     using shared_type = group_shared<P, Sets, tuning.warps, tuning.stages>;
     static_assert(int{sizeof(shared_type)} == group_shared_bytes<P, Sets>(tuning));
-    int const bytes =
-        int{sizeof(shared_type)} + group_list<typename shared_type::work>::bytes(args.batch.count);
+    int const bytes = int{sizeof(shared_type)} +
+                      group_list<P, typename shared_type::work>::bytes(args.batch.count);
     int const most = device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
     if (bytes > most) {
       fail(errc::capacity, "ott: group_kernel", "sequences of a batch",

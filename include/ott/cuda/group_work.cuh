@@ -7,6 +7,7 @@
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/query_rows.cuh>
 #include <ott/cuda/split_plan.hpp>
+#include <ott/layout/head_state.hpp>
 
 // Who works on what. Splits are fixed by their sequences, and dealt out one by one to blocks as
 // they come: who works never shows in a result.
@@ -25,6 +26,21 @@ struct work_shape {
   static constexpr int step_rows = 16;  // exact ones
 };
 
+/// How one sequence is cut.
+struct sequence_cut {
+  int slot;
+  int first;   // row of the batch
+  int rows;    // query rows
+  int length;  // tokens
+  int groups;  // 0 where it has many rows
+  int run;     // groups of a split
+  int splits;  // of groups, of each unit
+  int units;   // tiles of rows times KV heads; 0 where it has many rows
+
+  /// Splits of groups of all units: the j-th is split j / units of unit j % units.
+  __device__ __forceinline__ int all_splits() const { return units * splits; }
+};
+
 /// What the sequences before one take of a list.
 enum listed_before : int { splits_before, units_before, lines_before };
 inline constexpr int num_listed_before = 3;
@@ -32,156 +48,219 @@ inline constexpr int num_listed_before = 3;
 /// One sequence of the batch, as blocks keep it in shared memory.
 struct listed_sequence {
   int before[num_listed_before];
-  int steps;  // of all its groups; 0 where it has many rows
-  int run;    // steps of a split
+  int taken;  // splits of groups that are taken first, without a list
   int slot;
+  int first;
   int length;
-  int first;  // row of the batch
+  int groups;
 };
 
 /// One split, as its block keeps it in shared memory.
 template <class Shape>
 struct listed_split {
-  int sequence;  // -1: none
+  int rows;    // query rows of the sequence; 0: no split
+  int first;   // row of the batch
+  int length;  // tokens of the sequence
+  int slot;
   int tile;
   int kv_head;
   int step;                // its first: of the sequence's groups, or of its exact rows
   int last;                // one past
-  int line;                // of its partial result
+  int line;                // of its partial result for the sequence's first row
   int pages;               // where the sequence's pages begin in the page table; -1: exact rows
   int traced;              // exact rows: how many are traced
+  int window_begin;        // exact rows: position of the first token that is in no group
   int page[Shape::warps];  // of each warp's first step
 
+  __device__ __forceinline__ bool none() const { return rows == 0; }
   __device__ __forceinline__ bool exact() const { return pages < 0; }
+  __device__ __forceinline__ query_tile queries() const {
+    return {first, rows, length, tile, kv_head};
+  }
 };
 
-/// The list of all splits, which every block makes alike. A tile of rows of one KV head of one
-/// sequence is a unit; splits of groups come first, unit by unit, then those of exact rows.
+/// All splits of a call. Where the lines are known to fit (split_plan), a block's first split
+/// follows from its number: blocks go round the sequences. All others are listed, groups' first,
+/// sequence by sequence, then those of exact rows; every block makes the list alike.
 /// shape    items: [count + 1], of which the last holds `before` and first alone
-template <class Shape>
+template <class P, class Shape>
 struct group_list {
   using split_type = listed_split<Shape>;
+  using rule = split_rule<P>;
+  attend_args<P> const& args;
+  split_plan const& plan;
   listed_sequence* items;
-  int count;
 
   static constexpr int bytes(int count) {
     return round_up((count + 1) * int{sizeof(listed_sequence)}, 128);
   }
 
-  __device__ __forceinline__ group_list(unsigned char* memory, int size)
-      : items(reinterpret_cast<listed_sequence*>(memory)), count(size) {}
-
-  __device__ __forceinline__ listed_sequence const& operator[](int i) const { return items[i]; }
-  __device__ __forceinline__ int rows(int i) const { return items[i + 1].first - items[i].first; }
-  /// Position of a sequence's first token that is in no group.
-  __device__ __forceinline__ int window_begin(int i, int group) const {
-    return items[i].steps / Shape::group_steps * group;
+  /// How many are listed.
+  __device__ __forceinline__ int size() const {
+    auto const& all = items[args.batch.count].before;
+    return all[splits_before] + all[units_before] * Shape::exact_splits;
   }
-  __device__ __forceinline__ int group_splits(int i) const {
-    return ceil_div(items[i].steps, items[i].run);
-  }
-  __device__ __forceinline__ int splits() const {
-    return items[count].before[splits_before] +
-           items[count].before[units_before] * Shape::exact_splits;
+  __device__ __forceinline__ int lines_before_sequence(int i) const {
+    return items[i].before[lines_before];
   }
 
-  /// Fills the list; where the lines would not fit the workspace, none is split.
+  /// Fills the list; where the lines would not fit the workspace, none is split. Gives the block's
+  /// first split where it needs no list, else none.
   /// requires every thread of the block calls; ends with a barrier
-  template <class P>
-  __device__ __forceinline__ void fill(attend_args<P> const& args, split_plan const& plan) const {
-    int const thread = static_cast<int>(threadIdx.x);
+  __device__ __forceinline__ void fill(int lane, int warp, split_type& first) const {
+    constexpr int busy = Shape::warps > 1 ? 1 : 0;  // warps that do not sum up
+    int const count = args.batch.count;
 #pragma unroll 1
-    for (int most_splits = 0x7fffffff;; most_splits = 1) {
+    for (int i = 32 * warp + lane; i <= count; i += 32 * Shape::warps) read(i);
+    __syncthreads();
 #pragma unroll 1
-      for (int i = thread; i < count; i += 32 * Shape::warps) cut(args, i, most_splits);
-      if (thread == 0) items[count].first = args.batch.row_begin[count];
+    for (bool fits = false; !fits;) {
+#pragma unroll 1
+      for (int what = warp - busy; what < num_listed_before; what += Shape::warps - busy) {
+        if (what < 0) break;
+        sum_up(what, lane);
+      }
+      if (warp == 0) find_first(lane, first);
       __syncthreads();
-      if (thread / 32 < num_listed_before) sum_up(thread / 32, thread % 32);
+      fits = plan.strided() || lines_before_sequence(count) <= plan.capacity || !is_cut();
+      if (fits) break;
       __syncthreads();
-      if (most_splits == 1 || items[count].before[lines_before] <= plan.capacity) break;
+      if (warp == 0) items[count].taken = 1;
       __syncthreads();
     }
   }
-
-  /// The split of a number; none past the last. requires one whole warp calls
-  template <class P>
-  __device__ __forceinline__ void find(int number, layer_view<P> const& layer, int lane,
-                                       split_type& split) const {
-    int const of_groups = items[count].before[splits_before];
-    bool const exact = number >= of_groups;
-    int i = -1, at = exact ? number - of_groups : number, part = 0;
-    if (number < splits()) {
-      if (exact) part = at % Shape::exact_splits, at /= Shape::exact_splits;
-      int const what = exact ? units_before : splits_before;
-      i = 0;
-#pragma unroll 1
-      for (int high = count; high - i > 1;) {
-        int const middle = (i + high) / 2;
-        (items[middle].before[what] <= at ? i : high) = middle;
-      }
-      listed_sequence const& s = items[i];
-      int const in_groups = group_splits(i);
-      int unit = at - s.before[what];
-      if (!exact) part = unit % in_groups, unit /= in_groups;
-      int const tile = unit / layer.num_kv_heads, kv_head = unit - tile * layer.num_kv_heads;
-      int step = part * s.run, last = min(step + s.run, s.steps);
-      int pages = s.slot * layer.max_groups, traced = 0;
-      if (exact) {
-        if constexpr (traced_capacity<P> != 0) {
-          traced = layer.sequence(s.slot, kv_head).state->num_traced;
-        }
-        int const window = s.length - window_begin(i, P::group);
-        step = part * Shape::exact_steps, part += in_groups, pages = -1;
-        last = min(step + Shape::exact_steps,
-                   ceil_div(traced, Shape::step_rows) + ceil_div(window, Shape::step_rows));
-      } else if (lane < Shape::warps && step + lane < last) {
-        split.page[lane] = layer.page_table[pages + (step + lane) / Shape::group_steps];
-      }
-      split.tile = tile, split.kv_head = kv_head, split.step = step, split.last = last;
-      split.line = s.before[lines_before] + part * rows(i);
-      split.pages = pages, split.traced = traced;
+  /// The listed split of a number; none past the last. requires one whole warp calls
+  __device__ __forceinline__ void find(int number, int lane, split_type& split) const {
+    if (number >= size()) {
+      split.rows = 0;
+      return;
     }
-    split.sequence = i;
+    int const count = args.batch.count, of_groups = items[count].before[splits_before];
+    bool const exact = number >= of_groups;
+    int at = exact ? number - of_groups : number, part = 0, i = 0;
+    if (exact) part = at % Shape::exact_splits, at /= Shape::exact_splits;
+    int const what = exact ? units_before : splits_before;
+#pragma unroll 1
+    for (int high = count; high - i > 1;) {
+      int const middle = (i + high) / 2;
+      (items[middle].before[what] <= at ? i : high) = middle;
+    }
+    listed_sequence const& s = items[i];
+    sequence_cut const c = cut(i);
+    at -= s.before[what];
+    if (exact) {
+      take_rows(c, at, part, s.before[lines_before], split);
+    } else {
+      take_groups(c, s.taken + at, s.before[lines_before], lane, split);
+    }
   }
 
  private:
-  /// Item i, but that `before` of item i + 1 is what it takes.
-  template <class P>
-  __device__ __forceinline__ void cut(attend_args<P> const& args, int i, int most_splits) const {
-    using rule = split_rule<P>;
-    int const per_kv = args.q_per_kv();
-    int const first = args.batch.row_begin[i], slot = args.batch.slot[i];
-    int const rows = args.batch.row_begin[i + 1] - first;
-    head_state<P> const& state = *args.layer.sequence(slot, 0).state;
-    bool const few = rule::few(rows, per_kv);
-    int const groups = few ? state.num_groups : 0;
-    int const run = most_splits > 1 ? rule::run(groups, rows) : max(groups, 1);
-    int const units = few ? ceil_div(rows * per_kv, Shape::tile_rows) * args.layer.num_kv_heads : 0;
+  /// Where lines do not fit, the list ends with a note that no sequence is cut.
+  __device__ __forceinline__ bool is_cut() const { return items[args.batch.count].taken == 0; }
+  __device__ __forceinline__ sequence_cut cut(int i) const {
+    listed_sequence const& s = items[i];
+    int const rows = items[i + 1].first - s.first, per_kv = args.q_per_kv();
+    int const run = is_cut() ? rule::run(s.groups, rows) : s.groups;
+    int const tiles = rule::few(rows, per_kv) ? ceil_div(rows * per_kv, Shape::tile_rows) : 0;
+    return {s.slot,
+            s.first,
+            rows,
+            s.length,
+            s.groups,
+            run,
+            s.groups == 0 ? 0 : rule::group_splits(s.groups, run),
+            tiles * args.layer.num_kv_heads};
+  }
+  /// Reads sequence i, or one past the last.
+  __device__ __forceinline__ void read(int i) const {
     listed_sequence& item = items[i];
-    item.steps = groups * Shape::group_steps, item.run = run * Shape::group_steps;
-    item.slot = slot, item.length = state.length, item.first = first;
-    int const splits = group_splits(i);
-    int(&taken)[num_listed_before] = items[i + 1].before;
-    taken[splits_before] = units * splits;
-    taken[units_before] = units;
-    taken[lines_before] = few ? rows * (splits + Shape::exact_splits) : 0;
+    int const first = args.batch.row_begin[i];
+    item.first = first, item.taken = 0;
+    if (i == args.batch.count) return;
+    int const rows = args.batch.row_begin[i + 1] - first, slot = args.batch.slot[i];
+    head_state<P> const& state = *args.layer.sequence(slot, 0).state;
+    item.slot = slot, item.length = state.length;
+    item.groups = rule::few(rows, args.q_per_kv()) ? state.num_groups : 0;
+  }
+  /// The first split of this block, while other warps sum the list up.
+  __device__ __forceinline__ void find_first(int lane, split_type& split) const {
+    int const count = args.batch.count, block = static_cast<int>(blockIdx.x);
+    int const j = block / count, i = block - j * count;
+    sequence_cut const c = cut(i);
+    if (plan.strided() && j < c.all_splits()) {
+      take_groups(c, j, 0, lane, split);
+    } else {
+      split.rows = 0;
+    }
+  }
+  /// Splits of a sequence that blocks take first.
+  __device__ __forceinline__ int first_taken(int i, sequence_cut const& c) const {
+    int const blocks = static_cast<int>(gridDim.x);
+    if (!plan.strided() || i >= blocks) return 0;
+    return min((blocks - 1 - i) / args.batch.count + 1, c.all_splits());
+  }
+  /// What sequence i takes of the list.
+  __device__ __forceinline__ int share(int i, int what) const {
+    sequence_cut const c = cut(i);
+    if (what == units_before) return c.units;
+    if (what == lines_before) return c.units == 0 ? 0 : c.rows * (c.splits + Shape::exact_splits);
+    int const taken = first_taken(i, c);
+    items[i].taken = taken;
+    return c.all_splits() - taken;
   }
   /// requires a whole warp calls
   __device__ __forceinline__ void sum_up(int what, int lane) const {
-    if (lane == 0) items[0].before[what] = 0;
+    int const count = args.batch.count;
     int before = 0;
 #pragma unroll 1
-    for (int first = 1; first <= count; first += 32) {
-      int const i = first + lane;
-      int sum = i <= count ? items[i].before[what] : 0;
+    for (int first = 0; first < count; first += 32) {
+      int const i = first + lane, own = i < count ? share(i, what) : 0;
+      int sum = own;
 #pragma unroll 1
       for (int reach = 1; reach < 32; reach *= 2) {
         int const other = __shfl_up_sync(0xffffffffu, sum, reach);
         if (lane >= reach) sum += other;
       }
-      if (i <= count) items[i].before[what] = before + sum;
+      if (i < count) items[i].before[what] = before + sum - own;
       before += __shfl_sync(0xffffffffu, sum, 31);
     }
+    if (lane == 0) items[count].before[what] = before;
+  }
+
+  /// What all splits of one unit have alike; part: among the unit's lines; lines: of the list,
+  /// before the sequence's.
+  __device__ __forceinline__ void take(sequence_cut const& c, int unit, int part, int lines,
+                                       split_type& split) const {
+    int const tile = unit / args.layer.num_kv_heads;
+    split.rows = c.rows, split.first = c.first, split.length = c.length, split.slot = c.slot;
+    split.tile = tile, split.kv_head = unit - tile * args.layer.num_kv_heads;
+    split.line = plan.first_line(lines, c.first, c.rows, part);
+  }
+  __device__ __forceinline__ void take_groups(sequence_cut const& c, int j, int lines, int lane,
+                                              split_type& split) const {
+    int const part = j / c.units, step = part * c.run * Shape::group_steps;
+    int const last = min((part + 1) * c.run, c.groups) * Shape::group_steps;
+    int const pages = c.slot * args.layer.max_groups;
+    if (lane < Shape::warps && step + lane < last) {
+      split.page[lane] = args.layer.page_table[pages + (step + lane) / Shape::group_steps];
+    }
+    take(c, j - part * c.units, part, lines, split);
+    split.step = step, split.last = last, split.pages = pages;
+  }
+  __device__ __forceinline__ void take_rows(sequence_cut const& c, int unit, int part, int lines,
+                                            split_type& split) const {
+    take(c, unit, c.splits + part, lines, split);
+    int traced = 0;
+    if constexpr (traced_capacity<P> != 0) {
+      traced = args.layer.sequence(c.slot, split.kv_head).state->num_traced;
+    }
+    int const window_begin = c.groups * P::group, step = part * Shape::exact_steps;
+    split.step = step;
+    split.last =
+        min(step + Shape::exact_steps, ceil_div(traced, Shape::step_rows) +
+                                           ceil_div(c.length - window_begin, Shape::step_rows));
+    split.pages = -1, split.traced = traced, split.window_begin = window_begin;
   }
 };
 

@@ -45,8 +45,10 @@ struct merge_row {
   /// Maximum and sum of the lines' states, and the lines' weights, by one warp.
   __device__ __forceinline__ float2 weigh(int lane) const {
     float top = -infinity(), sum = 0;
+    float2 const own = lane < splits ? state_of(lane) : float2{0, 0};  // most often the only ones
+    if (own.y != 0) top = own.x;
 #pragma unroll 1
-    for (int s = lane; s < splits; s += 32) {
+    for (int s = lane + 32; s < splits; s += 32) {
       float2 const state = state_of(s);
       if (state.y != 0) top = fmaxf(top, state.x);
     }
@@ -54,7 +56,7 @@ struct merge_row {
     for (int d = 1; d < 32; d *= 2) top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, d));
 #pragma unroll 1
     for (int s = lane; s < splits; s += 32) {
-      float2 const state = state_of(s);
+      float2 const state = s < 32 ? own : state_of(s);
       float const weight = state.y != 0 ? arch::exp2(state.x - top) : 0.0f;
       sum = fmaf(weight, state.y, sum);
       weights[s] = weight;
@@ -112,10 +114,11 @@ __global__ void __launch_bounds__(merge_threads)
   using row_type = detail::merge_row<P>;
   constexpr int D = P::head_dim, own_strands = row_type::strands / RowWarps;
   constexpr int block_rows = merge_warps / RowWarps;
+  constexpr int parts = P::value_rotation::identity ? 1 : 2;  // that are summed apart
   static_assert(row_type::strands == merge_warps);
   __shared__ float weights[merge_warps][round_up(row_type::most_splits, 32)];
   __shared__ __align__(16) float groups[merge_warps][D];
-  __shared__ __align__(16) float exact[merge_warps][D];
+  __shared__ __align__(16) float exact[parts == 2 ? merge_warps : 1][D];
   int const thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
   int const own_row = warp / RowWarps, strand = warp % RowWarps;
   int const work = static_cast<int>(blockIdx.x) * block_rows + own_row;
@@ -123,33 +126,44 @@ __global__ void __launch_bounds__(merge_threads)
   int const sequence = work / (args.num_q_heads * most_rows);
   bool used = sequence < args.batch.count;
   int const first = used ? args.batch.row_begin[sequence] : 0;
+  int const slot = used ? args.batch.slot[sequence] : 0;
   int const rows = used ? args.batch.row_begin[sequence + 1] - first : 0;
   used = row < rows && split_rule<P>::few(rows, args.q_per_kv());
+  int group_splits = 0;
+  if (used && plan.strided()) {
+    int const groups = args.layer.sequence(slot, 0).state->num_groups;
+    group_splits = split_rule<P>::group_splits(groups, split_rule<P>::run(groups, rows));
+  }
   arch::wait_for_kernel_ahead();
   if (blockIdx.x == 0 && thread == 0) *plan.ticket = 0;
   float2 state{};
   if (used) {
-    int const begin = plan.line_begin[sequence];
-    int const splits = (plan.line_begin[sequence + 1] - begin) / rows;
-    int const group_splits = splits - split_rule<P>::exact_splits;
-    row_type const lines{plan, std::int64_t{begin + row} * plan.num_q_heads + head,
-                         std::int64_t{rows} * plan.num_q_heads, splits, weights[warp]};
+    int begin = 0;
+    if (!plan.strided()) {
+      begin = plan.line_begin[sequence];
+      group_splits = (plan.line_begin[sequence + 1] - begin) / rows - split_rule<P>::exact_splits;
+    }
+    int const splits = group_splits + split_rule<P>::exact_splits;
+    int const line = plan.first_line(begin, first, rows, 0) + row * plan.row_lines();
+    row_type const lines{plan, std::int64_t{line} * plan.num_q_heads + head,
+                         std::int64_t{plan.split_lines(rows)} * plan.num_q_heads, splits,
+                         weights[warp]};
     bool weighed = false;
     auto const weigh = [&] {
       if (!weighed) state = lines.weigh(lane), weighed = true;
     };
 #pragma unroll 1
-    for (int i = 0; i < 2 * row_type::lane_quads; ++i) {
-      int const quad = min(i / 2 * 32 + lane, row_type::quads - 1);
-      bool const of_groups = i % 2 == 0;
+    for (int i = 0; i < parts * row_type::lane_quads; ++i) {
+      int const quad = min(i / parts * 32 + lane, row_type::quads - 1);
+      bool const of_groups = i % parts == 0;
       float4 sums[own_strands] = {};
-      lines.add(sums, of_groups ? 0 : group_splits, of_groups ? group_splits : splits, strand, quad,
-                weigh);
+      lines.add(sums, of_groups ? 0 : group_splits, parts == 2 && of_groups ? group_splits : splits,
+                strand, quad, weigh);
       *reinterpret_cast<float4*>((of_groups ? groups : exact)[warp] + 4 * quad) = detail::sum(sums);
     }
   }
   // What warps have summed of a row, its strands in their order.
-  auto const joined = [&](float const(&sums)[merge_warps][D], int r, int c) {
+  auto const joined = [&](float const(*sums)[D], int r, int c) {
     if constexpr (RowWarps == 1) return sums[r][c];
     return (sums[0][c] + sums[1][c]) + (sums[2][c] + sums[3][c]);
   };
@@ -170,10 +184,9 @@ __global__ void __launch_bounds__(merge_threads)
   bool const seen = state.y != 0;
   float const norm = seen ? 1.0f / state.y : 0.0f;
   for (int c = strand * 32 + lane; c < D; c += 32 * RowWarps) {
-    float const of_groups =
-        P::value_rotation::identity ? joined(groups, own_row, c) : groups[own_row][c];
-    args.out.store(first + row, head, c,
-                   seen ? (of_groups + joined(exact, own_row, c)) * norm : 0.0f);
+    float const sum =
+        parts == 1 ? joined(groups, own_row, c) : groups[own_row][c] + joined(exact, own_row, c);
+    args.out.store(first + row, head, c, seen ? sum * norm : 0.0f);
   }
   if (args.options.lse != nullptr && strand == 0 && lane == 0) {
     constexpr float ln_2 = 0.6931471805599453f;

@@ -34,13 +34,16 @@ OTT_HD constexpr float unit_weight(int tile) {
   return 1.0f / static_cast<float>(1 << (Plane::bits * (tile % Plane::tile_fields)));
 }
 
-/// Sums of one plane, row tile by row tile: `take(tile, sums)` gets the four accumulators a set.
+/// Sums of one plane, row tile by row tile: `take(set, tile, x, y)` gets a lane's two.
+/// The last tile's codes are the top fields of their bytes: they go in with all fields below them,
+/// and what the other tiles have summed is taken away. Exact, as the sums are integers.
 /// requires Rows, Steps as the plane; b[set][step]: operand registers; Signed: their bytes are
 template <class Plane, int RowTiles, int Steps, int Sets, bool Signed, class Take>
 __device__ __forceinline__ void multiply_plane(std::uint8_t const* codes, int lane,
                                                std::uint32_t const (&b)[Sets][Steps][2],
                                                Take const& take) {
   constexpr int tiles = Plane::tile_fields, step_chunks = Steps / Plane::step_fields;
+  constexpr bool whole = tiles > 1 && tiles * Plane::bits == 8;
   OTT_UNROLL
   for (int group = 0; group < RowTiles / tiles; ++group) {
     int sums[Sets][tiles][4] = {};
@@ -52,7 +55,7 @@ __device__ __forceinline__ void multiply_plane(std::uint8_t const* codes, int la
         int const step = chunk * Plane::step_fields + field;
         OTT_UNROLL
         for (int tile = 0; tile < tiles; ++tile) {
-          uint4 const a = unit_codes<Plane>(w, tile, step);
+          uint4 const a = whole && tile == tiles - 1 ? w : unit_codes<Plane>(w, tile, step);
           OTT_UNROLL
           for (int set = 0; set < Sets; ++set) {
             if constexpr (Signed) {
@@ -65,12 +68,21 @@ __device__ __forceinline__ void multiply_plane(std::uint8_t const* codes, int la
       }
     }
     OTT_UNROLL
-    for (int tile = 0; tile < tiles; ++tile) {
+    for (int set = 0; set < Sets; ++set) {
+      std::uint32_t below[2] = {0, 0};  // wraps, as the last sum may before it is taken away
       OTT_UNROLL
-      for (int set = 0; set < Sets; ++set) {
+      for (int tile = 0; tile < tiles; ++tile) {
         int const(&s)[4] = sums[set][tile];
-        take(set, group * tiles + tile, static_cast<float>(s[0] * 256 + s[1]),
-             static_cast<float>(s[2] * 256 + s[3]));
+        std::uint32_t joined[2];
+        OTT_UNROLL
+        for (int i = 0; i < 2; ++i) {
+          joined[i] = static_cast<std::uint32_t>(s[2 * i]) * 256u +
+                      static_cast<std::uint32_t>(s[2 * i + 1]);
+          if (whole && tile == tiles - 1) joined[i] -= below[i];
+          below[i] += joined[i];
+        }
+        take(set, group * tiles + tile, static_cast<float>(static_cast<int>(joined[0])),
+             static_cast<float>(static_cast<int>(joined[1])));
       }
     }
   }

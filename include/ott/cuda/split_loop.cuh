@@ -26,6 +26,7 @@ namespace ott {
 template <class P, int Sets, class Shared>
 struct split_loop {
   using shape = typename Shared::work;
+  using list_type = group_list<P, shape>;
   using split_type = listed_split<shape>;
   using ring_type = typename Shared::ring;
   using groups = group_steps<P, Sets>;
@@ -36,22 +37,34 @@ struct split_loop {
   attend_args<P> const& args;
   split_plan const& plan;
   Shared& shared;
-  group_list<shape> const& list;
+  list_type const& list;
   int lane;
   int warp;
 
   /// Takes splits while there are any. requires every thread calls
   __device__ __forceinline__ void run() const {
     int const thread = static_cast<int>(threadIdx.x), own = static_cast<int>(blockIdx.x);
-    if (own >= list.splits()) return;
-    if (thread == 0) shared.known.prepare();
-    if (warp == 0) list.find(own, args.layer, lane, shared.splits[0]);
-    __syncthreads();
     ring_type ring(shared.rings + warp * ring_type::bytes);
     rows_type rows;
     auto const load = [&](split_type const& split) {
-      rows.load(args, plan, queries(split), split.exact(), thread);
+      rows.load(args, plan, split.queries(), split.exact(), thread);
     };
+    if (thread == 0) shared.known.prepare();
+    list.fill(lane, warp, shared.splits[0]);
+    if (!plan.strided() && own == 0) {
+      for (int i = thread; i <= args.batch.count; i += 32 * warps) {
+        plan.line_begin[i] = list.lines_before_sequence(i);
+      }
+    }
+    if (shared.splits[0].none()) {
+      __syncthreads();  // all have seen that
+      if (warp == 0) {
+        int const number = plan.strided() ? lane == 0 ? take_ticket() : 0 : own;
+        list.find(__shfl_sync(detail::all_lanes, number, 0), lane, shared.splits[0]);
+      }
+      __syncthreads();
+      if (shared.splits[0].none()) return;
+    }
     if constexpr (P::key_rotation::identity) {
       load(shared.splits[0]);  // before the copies, which are many
       begin(shared.splits[0], ring);
@@ -65,7 +78,7 @@ struct split_loop {
     for (int n = 0;; ++n) {
       split_type const& split = shared.splits[n % 2];
       if (line >= 0) shared.exchange.leave(plan, line, thread);
-      if (split.sequence < 0) break;
+      if (split.none()) break;
       line = split.line;
       if (split.exact()) {
         rows.store(shared.exact_query(), args, true, thread);
@@ -73,16 +86,16 @@ struct split_loop {
         rows.store(shared.group_query(), args, false, thread);
       }
       __syncthreads();
-      shared.exchange.place(args, queries(split), thread);
+      shared.exchange.place(args, plan, split.queries(), thread);
       // A warp that is done begins with the next split, and then waits for the others.
       auto const follow = [&](int ticket) {
         split_type& next = shared.splits[(n + 1) % 2];
         if (warp == 0) {
-          list.find(__shfl_sync(detail::all_lanes, ticket, 0), args.layer, lane, next);
+          list.find(__shfl_sync(detail::all_lanes, ticket, 0), lane, next);
           shared.known.raise();
         }
         shared.known.wait(n);
-        if (next.sequence < 0) return;
+        if (next.none()) return;
         ring = ring_type(shared.rings + warp * ring_type::bytes);
         load(next);
         begin(next, ring);
@@ -97,18 +110,12 @@ struct split_loop {
   }
 
  private:
-  __device__ __forceinline__ query_tile queries(split_type const& split) const {
-    listed_sequence const& s = list[split.sequence];
-    return {s.first, list.rows(split.sequence), s.length, split.tile, split.kv_head};
-  }
   __device__ __forceinline__ group_copies<groups> copies_of_groups() const { return {lane}; }
   __device__ __forceinline__ exact_copies<P> copies_of_rows(split_type const& split) const {
-    listed_sequence const& s = list[split.sequence];
-    int const begin = list.window_begin(split.sequence, P::group);
-    return {*args.layer.sequence(s.slot, split.kv_head).state,
+    return {*args.layer.sequence(split.slot, split.kv_head).state,
             split.traced,
-            begin,
-            s.length - begin,
+            split.window_begin,
+            split.length - split.window_begin,
             split.last,
             lane};
   }
@@ -131,10 +138,11 @@ struct split_loop {
   __device__ __forceinline__ float cap() const {
     return args.options.soft_cap * 1.4426950408889634f;
   }
-  /// The number of the block's next split. Every block has one of its own first.
+  /// The number of the block's next listed split. Where the first one was listed too, blocks had
+  /// their own numbers.
   __device__ __forceinline__ int take_ticket() const {
-    int const blocks = static_cast<int>(gridDim.x);
-    return list.splits() > blocks ? blocks + atomicAdd(plan.ticket, 1) : blocks;
+    int const first = plan.strided() ? 0 : static_cast<int>(gridDim.x);
+    return list.size() > first ? first + atomicAdd(plan.ticket, 1) : first;
   }
 
   /// `follow` is called once, when the warp has read all its steps, with thread 0's next ticket.
@@ -152,7 +160,7 @@ struct split_loop {
     group_step now = first_step(split);
     int page = page_of(now.step + warps), ticket = 0;
     seen_positions<shape::tile_rows, scores_type::own_rows> seen;
-    seen.template find<scores_type>(args, queries(split), lane);
+    seen.template find<scores_type>(args, split.queries(), lane);
     typename groups::sums sums;
     bool const leads = threadIdx.x == 0;
     if (leads && now.step + warps >= last) ticket = take_ticket();
@@ -188,8 +196,8 @@ struct split_loop {
     auto const copies = copies_of_rows(split);
     int const ticket = threadIdx.x == 0 ? take_ticket() : 0;
     seen_positions<shape::tile_rows, scores_type::own_rows> seen;
-    seen.template find<scores_type>(args, queries(split), lane);
-    bool const all = seen.whole(0, list[split.sequence].length);
+    seen.template find<scores_type>(args, split.queries(), lane);
+    bool const all = seen.whole(0, split.length);
     typename exact::sums sums;
 #pragma unroll 1
     for (int step = split.step + warp; step < copies.last; step += warps) {

@@ -34,6 +34,11 @@ struct split_rule {
   OTT_HD static constexpr int group_splits(int num_groups, int run) {
     return ceil_div(num_groups, run);
   }
+  /// Lines that a row of a sequence with up to so many groups needs at most.
+  OTT_HD static constexpr int row_lines(int max_groups) {
+    int const splits = ceil_div(max_groups, least_groups);
+    return exact_splits + (splits < most_splits ? splits : most_splits);
+  }
   /// Most lines (below, but for the query heads) that calls of this size need.
   static constexpr std::size_t most_lines(std::size_t rows, std::size_t num_groups) {
     std::size_t const by_groups = num_groups * most_rows / least_groups;
@@ -44,10 +49,11 @@ struct split_rule {
 
 /// What one launch decides on the device for the following ones; all arrays in the workspace.
 /// A line is the partial result of one split for one query row and query head: [D] floats, not yet
-/// divided by the sum, and {maximum in units of log2, sum}. Groups' lines are in the rotated space.
+/// divided by the sum, and {maximum in units of log2, sum}. Groups' lines are in the rotated space,
+/// and come before exact ones'. Where the host knows that every row's splits find room, a row has
+/// `stride` lines of its own, else as many as it needs.
 /// shape    line_begin, work_begin: [count + 1], in units of num_q_heads lines, and of row tiles
-///          times group splits; run: [count], groups a split. Groups' splits come before exact
-///          ones'
+///          times group splits; run: [count], groups a split; a strided plan needs none of them
 struct split_plan {
   std::int32_t* line_begin;
   std::int32_t* work_begin;
@@ -59,6 +65,17 @@ struct split_plan {
   float* state;    // [line][2]
   std::int64_t capacity;  // of line_begin[count]
   int num_q_heads;
+  int stride = 0;  // lines a row, in units of num_q_heads; 0: line_begin tells
+
+  OTT_HD constexpr bool strided() const { return stride > 0; }
+  /// The line of a sequence's first row, in units of num_q_heads. begin: line_begin of the
+  /// sequence; first: row of the batch
+  OTT_HD constexpr int first_line(int begin, int first, int rows, int split) const {
+    return strided() ? first * stride + split : begin + split * rows;
+  }
+  /// Lines from one row of a sequence to the next, and from one split to the next.
+  OTT_HD constexpr int row_lines() const { return strided() ? stride : 1; }
+  OTT_HD constexpr int split_lines(int rows) const { return strided() ? 1 : rows; }
 
   OTT_HD constexpr std::int64_t line(int sequence, int rows, int split, int row, int q_head) const {
     return (std::int64_t{line_begin[sequence]} + std::int64_t{split} * rows + row) * num_q_heads +

@@ -1,0 +1,96 @@
+// Who works on what never shows: in a large batch warps have splits of their own, in a small one
+// they share each.
+#include <ott/ott.cuh>
+
+#include "device.hpp"
+#include "rig.hpp"
+#include "support/catch.hpp"
+
+namespace {
+
+struct small : ott::paper_policy {
+  static constexpr int head_dim = 64, group = 32, residual = 8;
+};
+struct small_dense : ott::dense_policy {
+  static constexpr int head_dim = 64, group = 32;
+};
+struct small_rotated : ott::rotated_policy {
+  static constexpr int head_dim = 64, group = 32, residual = 8;
+};
+
+/// Output of one query row a listed slot, all of them the same row.
+template <class P>
+std::vector<float> attend(ott_test::rig<P>& r, std::vector<int> const& slots, int q_heads,
+                          std::vector<float> const& row) {
+  int const count = static_cast<int>(slots.size());
+  std::vector<float> q, out(slots.size() * row.size());
+  std::vector<std::int32_t> numbers(slots.begin(), slots.end());
+  int most = 0, all = 0;
+  for (int i = 0; i < count; ++i) {
+    int const groups = r.groups(slots[static_cast<std::size_t>(i)]);
+    most = std::max(most, groups), all += groups;
+    q.insert(q.end(), row.begin(), row.end());
+  }
+  for (int i = 0; i <= count; ++i) numbers.push_back(i);
+  ott_test::device_bytes<P> device_q{r.device, q.size() * 4}, device_out{r.device, q.size() * 4};
+  ott_test::device_bytes<P> device_numbers{r.device, numbers.size() * 4};
+  ott_test::device_bytes<P> workspace{r.device,
+                                      r.device.workspace_bytes(count, q_heads, r.kv_heads, all)};
+  r.device.copy(device_q.template as<void>(), q.data(), device_q.size(), r.stream);
+  r.device.copy(device_numbers.template as<void>(), numbers.data(), device_numbers.size(),
+                r.stream);
+  r.device.fill(workspace.template as<void>(), 0, ott::workspace_cleared_bytes, r.stream);
+  auto const* const n = device_numbers.template as<std::int32_t const>();
+  auto const view = [&](auto* p) { return ott::dense_view(p, count, q_heads, P::head_dim); };
+  r.device.attend(ott::attend_call<P, float>{r.device_layer(),
+                                             {count, count, 1, n, n + count},
+                                             view(device_q.template as<float const>()),
+                                             view(device_out.template as<float>()),
+                                             {},
+                                             most,
+                                             workspace.template as<void>(),
+                                             workspace.size()},
+                  r.stream);
+  r.device.copy(out.data(), device_out.template as<void>(), device_out.size(), r.stream);
+  r.device.wait(r.stream);
+  return out;
+}
+
+template <class P>
+void check_batches() {
+  if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
+  constexpr int kv_heads = 2;
+  ott_test::rig<P> r(3, kv_heads, 80);
+  // Whole splits, a last one that is not whole, and too few for a bundle.
+  r.append({{0, 72 * P::group + 20}, {1, 60 * P::group + 1}, {2, 11 * P::group}});
+  for (int per_kv : {4, 8}) {
+    int const q_heads = kv_heads * per_kv;
+    auto const row = ott_test::random_rows<float>(r.rng, 1, q_heads, P::head_dim, false);
+    std::vector<int> batch;
+    for (int i = 0; i < 420; ++i) batch.push_back(i % 3);
+    std::vector<float> const together = attend(r, batch, q_heads, row);
+    for (std::size_t slot = 0; slot < 3; ++slot) {
+      std::vector<float> const alone = attend(r, {static_cast<int>(slot)}, q_heads, row);
+      REQUIRE(std::any_of(alone.begin(), alone.end(), [](float x) { return x != 0; }));
+      int different = 0;
+      for (std::size_t i = slot; i < batch.size(); i += 3) {
+        different += !std::equal(alone.begin(), alone.end(),
+                                 together.begin() + static_cast<std::ptrdiff_t>(i * row.size()));
+      }
+      CAPTURE(per_kv, slot);
+      CHECK(different == 0);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a batch of hundreds gives each sequence the bits it has alone: paper") {
+  check_batches<small>();
+}
+TEST_CASE("a batch of hundreds gives each sequence the bits it has alone: rotated") {
+  check_batches<small_rotated>();
+}
+TEST_CASE("a batch of hundreds gives each sequence the bits it has alone: dense") {
+  check_batches<small_dense>();
+}
