@@ -44,7 +44,7 @@ void check_parity(char const* name, int most_tokens = 1500) {
   std::printf("  lengths %d %d %d\n", r.length(0), r.length(1), r.length(2));
 
   std::vector<share> const decode{{1, 1}, {0, 1}, {2, 1}};
-  for (int per_kv : {1, 3, 4, 8}) check_attend<P, float>("decode", r, decode, kv_heads * per_kv);
+  for (int per_kv : {1, 3, 4, 5, 8}) check_attend<P, float>("decode", r, decode, kv_heads * per_kv);
   check_attend<P, ott::half>("decode", r, decode, kv_heads * 7);
   check_attend<P, ott::bf16>("decode", r, decode, kv_heads * 4);
   check_attend<P, float>("decode, loud", r, decode, kv_heads * 4, {}, {}, 3.0f);
@@ -53,6 +53,9 @@ void check_parity(char const* name, int most_tokens = 1500) {
   check_attend<P, float>("soft cap", r, decode, kv_heads * 2, {.soft_cap = 5.0f});
   check_attend<P, float>("sliding window", r, {{1, 3}}, kv_heads * 4,
                          {.scale = 0.2f, .sliding_window = 200});
+  check_attend<P, float>("eight heads, few rows", r, {{1, 3}, {2, 2}}, kv_heads * 8);
+  check_attend<P, float>("eight heads, cap", r, decode, kv_heads * 8, {.soft_cap = 5.0f});
+  check_attend<P, float>("eight heads, window", r, {{1, 3}}, kv_heads * 6, {.sliding_window = 200});
   check_attend<P, float>("own positions", r, {{1, 4}}, kv_heads * 2, {}, {5, 300, -1, 260});
   check_attend<P, float>("many rows", r, {{1, 70}}, kv_heads * 3);
   check_attend<P, ott::half>("few and many", r, {{0, 1}, {1, 45}, {2, 2}}, kv_heads * 4);

@@ -128,6 +128,12 @@ class rig {
       (rng() % 2 == 0 ? k : v)[rng() % k.size()] =
           ott::from_float<element>(rng() % 3 == 0 ? NAN : infinite);
     }
+    append(shares, k, v);
+  }
+  /// These rows to both.
+  void append(std::vector<share> const& shares, std::vector<element> const& k,
+              std::vector<element> const& v) {
+    int const rows = total(shares);
     auto const numbers = staged(shares);
     host.append(host_layer(), batch_of(shares, numbers.data()),
                 ott::dense_view(k.data(), rows, kv_heads, P::head_dim),
@@ -179,10 +185,16 @@ class rig {
   template <class Q>
   difference attend(std::vector<share> const& shares, int q_heads, ott::attend_options options = {},
                     std::vector<std::int32_t> const& q_pos = {}, float query_size = 1.0f) {
+    auto q = random_rows<Q>(rng, total(shares), q_heads, P::head_dim, false);
+    for (Q& x : q) x = ott::from_float<Q>(query_size * ott::to_float(x));
+    return attend(shares, q_heads, q, options, q_pos);
+  }
+  /// The same of these queries.
+  template <class Q>
+  difference attend(std::vector<share> const& shares, int q_heads, std::vector<Q> const& q,
+                    ott::attend_options options = {}, std::vector<std::int32_t> const& q_pos = {}) {
     int const rows = total(shares);
     std::size_t const items = static_cast<std::size_t>(rows) * q_heads * P::head_dim;
-    auto q = random_rows<Q>(rng, rows, q_heads, P::head_dim, false);
-    for (Q& x : q) x = ott::from_float<Q>(query_size * ott::to_float(x));
     std::vector<Q> want(items), got(items);
     std::vector<float> want_lse(items / P::head_dim), got_lse(items / P::head_dim);
     auto const numbers = staged(shares);

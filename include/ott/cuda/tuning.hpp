@@ -1,10 +1,13 @@
 #pragma once
 
+#include <type_traits>
+
 #include <ott/core/bits.hpp>
 #include <ott/core/macros.hpp>
 #include <ott/cuda/exact_tile.hpp>
 #include <ott/cuda/group_shape.hpp>
 #include <ott/cuda/query_record.hpp>
+#include <ott/cuda/wide_query.hpp>
 
 namespace ott {
 
@@ -35,7 +38,9 @@ OTT_HD constexpr int group_query_bytes() {
   if constexpr (has_exact_groups<P>) {
     return exact;
   } else {
-    int const record = int{sizeof(query_record<P, Sets>)};
+    using query =
+        std::conditional_t<Sets == 2 && has_wide_groups<P>, wide_query<P>, query_record<P, Sets>>;
+    int const record = int{sizeof(query)};
     return round_up(record > exact ? record : exact, 128);
   }
 }

@@ -6,6 +6,7 @@
 #include <ott/cuda/arch/mma.cuh>
 #include <ott/cuda/arch/numeric.cuh>
 #include <ott/cuda/group_shape.hpp>
+#include <ott/cuda/plane_sums.cuh>
 #include <ott/cuda/score_tile.cuh>
 
 namespace ott {
@@ -37,7 +38,7 @@ struct group_accumulator {
     constexpr int tiles = shape::token_tiles;
     std::uint32_t bytes[Sets][shape::token_steps][2];
     float unit[Sets];
-    if constexpr (shape::has_marks) hide_marked(scores, value, lane);
+    if constexpr (shape::has_marks) detail::hide_marked<shape>(scores.at, value, lane);
     raise(scores);
     OTT_UNROLL
     for (int set = 0; set < Sets; ++set) unit[set] = 1e-30f;
@@ -111,25 +112,6 @@ struct group_accumulator {
   }
 
  private:
-  __device__ __forceinline__ void hide_marked(score_tile<P, Sets>& scores,
-                                              std::uint8_t const* value, int lane) {
-    std::uint32_t marks[shape::token_steps], any = 0;
-    OTT_UNROLL
-    for (int i = 0; i < shape::token_steps; ++i) {
-      marks[i] = detail::load_shared<std::uint32_t>(value + shape::marks_at + 4 * i);
-      any |= marks[i];
-    }
-    if (any == 0) return;  // the same for the whole warp
-    OTT_UNROLL
-    for (int i = 0; i < shape::lane_tokens; ++i) {  // token 8 i + lane / 4
-      bool const marked = (marks[i / 4] >> (lane / 4) & 1u << (8 * (i % 4))) != 0;
-      OTT_UNROLL
-      for (int set = 0; set < Sets; ++set) {
-        if (marked) scores.at[set][i] = __int_as_float(0xff800000);
-      }
-    }
-  }
-
   /// Moves the running maximum where a score is above it.
   __device__ __forceinline__ void raise(score_tile<P, Sets> const& scores) {
     OTT_UNROLL

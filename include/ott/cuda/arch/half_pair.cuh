@@ -27,4 +27,16 @@ __device__ __forceinline__ std::uint32_t fma_pair(std::uint32_t a, std::uint32_t
   return sum;
 }
 
+/// The low (high) half of a word in both halves.
+__device__ __forceinline__ std::uint32_t twice_low(std::uint32_t a) {
+  std::uint32_t y;
+  asm("{.reg .b16 lo, hi;\n mov.b32 {lo, hi}, %1;\n mov.b32 %0, {lo, lo};}" : "=r"(y) : "r"(a));
+  return y;
+}
+__device__ __forceinline__ std::uint32_t twice_high(std::uint32_t a) {
+  std::uint32_t y;
+  asm("{.reg .b16 lo, hi;\n mov.b32 {lo, hi}, %1;\n mov.b32 %0, {hi, hi};}" : "=r"(y) : "r"(a));
+  return y;
+}
+
 }  // namespace ott::arch

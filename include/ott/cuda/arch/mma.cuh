@@ -15,6 +15,15 @@ __device__ __forceinline__ void mma_u8s8(int (&d)[4], uint4 a, std::uint32_t b0,
       : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "r"(b0), "r"(b1));
 }
 
+/// d = a * b + c, c the same everywhere.
+__device__ __forceinline__ void mma_u8s8(int (&d)[4], uint4 a, std::uint32_t b0, std::uint32_t b1,
+                                         int c) {
+  asm("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 "
+      "{%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%10,%10,%10,%10};"
+      : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+      : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "r"(b0), "r"(b1), "r"(c));
+}
+
 /// d += a * b, a: 16 x 32 unsigned bytes, b: 32 x 8 unsigned bytes.
 __device__ __forceinline__ void mma_u8u8(int (&d)[4], uint4 a, std::uint32_t b0, std::uint32_t b1) {
   asm("mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32 "
