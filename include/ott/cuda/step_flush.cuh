@@ -72,14 +72,17 @@ __device__ void flush_in_parts(step_scratch<P>& scratch, Rows const& rows, head_
     } else if (part == 1) {
       quantize_keys<P>(of_keys, scratch.keys, rows, block, first_pos);
     } else {
+      if (again) {
+        for_each(of_values, P::group / 32,
+                 [&](int word) { scratch.values.marks[word] = scratch.keys.marks[word]; });
+        if (of_values.rank() == 0) scratch.values.num_traced = scratch.keys.num_traced;
+        of_values.sync();
+      }
       quantize_values<P>(of_values, scratch.values, rows, block, first_pos);
     }
     if (!traces || again || !all.any(enters)) break;
     if (part == 0) {
       trace_outliers<P>(tracers, scratch.keys, rows, state, first_pos, capacity);
-      for_each(tracers, P::group / 32,
-               [&](int word) { scratch.values.marks[word] = scratch.keys.marks[word]; });
-      if (tracers.rank() == 0) scratch.values.num_traced = scratch.keys.num_traced;
     }
     all.sync();
   }
