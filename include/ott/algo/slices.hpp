@@ -65,16 +65,23 @@ OTT_HD constexpr void keep_params(flush_scratch<P>& scratch, typename P::param* 
   }
 }
 
+/// Keeps where the codes above j of one slice begin.
+template <class P, class Quantizer, class Layout>
+OTT_HD constexpr void keep_bound(flush_scratch<P>& scratch, int s,
+                                 typename Quantizer::params const& params, int j) {
+  if (scratch.num_traced != 0) return;  // some rows are no elements
+  scratch.bounds[j * num_slices<P, Layout> + s] =
+      first_above(encoder<Quantizer, typename P::param, true>::of(params), j);
+}
+
 /// Keeps where the codes of one slice begin, where elements are compared with that.
 template <class P, class Fit, class Quantizer, class Layout>
 OTT_HD constexpr void keep_bounds(flush_scratch<P>& scratch, int s,
                                   typename Quantizer::params const& params) {
   if constexpr (compares_elements<P, Quantizer, Fit>) {
-    if (scratch.num_traced != 0) return;  // some rows are no elements
     OTT_UNROLL
     for (int j = 0; j < Quantizer::max_code; ++j) {
-      scratch.bounds[j * num_slices<P, Layout> + s] =
-          first_above(encoder<Quantizer, typename P::param, true>::of(params), j);
+      keep_bound<P, Quantizer, Layout>(scratch, s, params, j);
     }
   }
 }
