@@ -14,12 +14,12 @@
 namespace ott {
 namespace detail {
 
-/// Members for one slice: where a team is known to have them, each bound is found by one of its
-/// own.
+/// Members for one slice, each of which finds some of its bounds.
 template <class P, class Fit, class Quantizer, class Team>
 OTT_HD constexpr int members_a_slice(int slices) {
   if constexpr (compares_elements<P, Quantizer, Fit> && requires { Team::fixed_size; }) {
-    return Team::fixed_size >= slices * (1 + Quantizer::max_code) ? 1 + Quantizer::max_code : 1;
+    int const most = Team::fixed_size / slices;
+    return most < 1 ? 1 : most < 1 + Quantizer::max_code ? most : 1 + Quantizer::max_code;
   } else {
     return 1;
   }
@@ -27,8 +27,7 @@ OTT_HD constexpr int members_a_slice(int slices) {
 
 /// min_max over elements, many members to a slice: the ends of a range do not mind the order.
 /// requires the parts' ranges are published; then a sync
-template <class P, class Fit, class Quantizer, class Layout, class Team,
-          class Share = whole_tensor>
+template <class P, class Fit, class Quantizer, class Layout, class Team, class Share = whole_tensor>
 OTT_HD constexpr void fit_ranges(Team const& team, flush_scratch<P>& scratch,
                                  typename P::param* out, Share share = {}) {
   constexpr int slices = Share::size(num_slices<P, Layout>);
@@ -38,11 +37,7 @@ OTT_HD constexpr void fit_ranges(Team const& team, flush_scratch<P>& scratch,
     auto const range = range_parts<P, Quantizer, Layout>::of(team, scratch, s);
     auto const params = stored<Quantizer, typename P::param>(Quantizer::fit(range.lo, range.hi));
     if (i < slices) keep_params<P, Quantizer, Layout>(scratch, out, s, params);
-    if constexpr (members == 1) {
-      keep_bounds<P, Fit, Quantizer, Layout>(scratch, s, params);
-    } else {
-      if (i >= slices) keep_bound<P, Quantizer, Layout>(scratch, s, params, i / slices - 1);
-    }
+    keep_bounds<P, Fit, Quantizer, Layout, members>(scratch, s, params, i / slices);
   });
 }
 
@@ -83,8 +78,7 @@ OTT_HD constexpr void search_slices(Team const& team, flush_scratch<P>& scratch,
 
 /// Chooses the parameters of every slice and stores them.
 /// requires every member calls; a sync before parameters are read
-template <class P, class Fit, class Quantizer, class Layout, class Team,
-          class Share = whole_tensor>
+template <class P, class Fit, class Quantizer, class Layout, class Team, class Share = whole_tensor>
 OTT_HD constexpr void fit_slices(Team const& team, flush_scratch<P>& scratch,
                                  typename P::param* out, Share share = {}) {
   static_assert(Share::count == 1 || flush_scratch<P>::holds_elements, "ott: rows are rewritten");

@@ -33,13 +33,11 @@ inline constexpr bool divides = [] {
   if constexpr (Layout::exact) {
     return P::group % Count == 0;
   } else {
-    bool const slices = Layout::by_channel
-                            ? Layout::padded_channels == P::head_dim && P::head_dim % (8 * Count) == 0
-                            : P::group % (32 * Count) == 0;
+    bool const channels = Layout::padded_channels == P::head_dim && P::head_dim % (8 * Count) == 0;
+    bool const slices = Layout::by_channel ? channels : P::group % (32 * Count) == 0;
     bool const words = owns_words<typename codes::low_plane, typename Layout::map, Count>;
     if constexpr (codes::split) {
-      return slices && words &&
-             owns_words<typename codes::high_plane, typename Layout::map, Count>;
+      return slices && words && owns_words<typename codes::high_plane, typename Layout::map, Count>;
     } else {
       return slices && words;
     }
@@ -52,7 +50,8 @@ inline constexpr bool divides = [] {
 /// and values with parameters a token.
 template <class P, int Count>
 inline constexpr bool quantizes_in_shares =
-    (exact_keys<P> || key_layout<P>::by_channel) && (exact_values<P> || !value_layout<P>::by_channel) &&
-    detail::divides<P, key_layout<P>, Count> && detail::divides<P, value_layout<P>, Count>;
+    (exact_keys<P> || key_layout<P>::by_channel) &&
+    (exact_values<P> || !value_layout<P>::by_channel) &&
+    detail::divides<P, key_layout<P>, Count>&& detail::divides<P, value_layout<P>, Count>;
 
 }  // namespace ott

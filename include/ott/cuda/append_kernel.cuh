@@ -4,9 +4,9 @@
 #include <cstdint>
 
 #include <ott/algo/append.hpp>
-#include <ott/core/bits.hpp>
 #include <ott/core/view.hpp>
 #include <ott/cuda/append_teams.cuh>
+#include <ott/cuda/arch/async_copy.cuh>
 #include <ott/cuda/arch/cluster.cuh>
 #include <ott/cuda/arch/grid_order.cuh>
 #include <ott/cuda/step_flush.cuh>
@@ -37,7 +37,7 @@ struct append_crews {
   int count;  // crews
   int each;   // heads whose rows one block copies
 
-  static constexpr int watchers = 64;  // threads of a block, one a head of its crew
+  static constexpr int watchers = 64;  // threads of a block, one a head of its crew: two warps
 
   OTT_HD int heads() const { return each * size; }
 };
@@ -49,8 +49,8 @@ append_crews deal_heads(std::int64_t heads, int multiprocessors, bool has_cluste
   using flush = step_flush<P>;
   int const size = has_clusters ? flush::crew : 1;
   std::int64_t const copiers = (flush::threads - append_crews::watchers) / 32;
-  std::int64_t const most = copiers * size < append_crews::watchers ? copiers
-                                                                     : append_crews::watchers / size;
+  std::int64_t const most =
+      copiers * size < append_crews::watchers ? copiers : append_crews::watchers / size;
   std::int64_t const fitting = multiprocessors < size ? 1 : multiprocessors / size;
   std::int64_t const least = ceil_div(heads, most * size);
   std::int64_t count = heads < fitting ? heads : fitting;
@@ -142,14 +142,17 @@ __device__ bool flush_head(unsigned char* shared, sequence_view<P> const& seq, R
       bool const first = group == plan.num_groups;
       share.fetch(rows, first_pos);
       if (first) {
-        complete = has_pages(seq, plan);
         share.hold(*seq.state);
+        complete = has_pages(seq, plan);
       }
       share.settle();
       if (first) arch::arrive_at_cluster();  // this block needs the state as it was no longer
       bool const enters = complete && share.finds_outliers(first_pos, capacity);
       if (first) arch::wait_for_cluster();
-      if (!complete) return false;
+      if (!complete) {
+        arch::wait_copies<0>();
+        return false;
+      }
       if (enters) share.trace(rows, *seq.state, first_pos, capacity);
       share.quantize(rows, seq.block(group), first_pos);
     }
@@ -173,7 +176,7 @@ __global__ void __launch_bounds__(step_flush<P>::threads, step_flush<P>::residen
   using flush = step_flush<P>;
   extern __shared__ __align__(128) unsigned char shared[];
   __shared__ append_item items[append_crews::watchers];
-  __shared__ std::uint32_t due[append_crews::watchers / 32];
+  __shared__ std::uint32_t due[2];
   whole_block<flush::threads> const team;
   warp_team const warp;
   int const rank = crews.size > 1 ? arch::cluster_rank() : 0;
@@ -187,18 +190,19 @@ __global__ void __launch_bounds__(step_flush<P>::threads, step_flush<P>::residen
   detail::row_pair<P> first;
   if (watched >= 0) {
     if (watched < crews.heads()) item = detail::read_item(layer, batch, pair_of(watched));
+    if (item.flushes()) {
+      arch::prefetch(layer.sequence(item.slot, item.kv_head).pages + item.plan.num_groups);
+    }
     items[watched] = item;
     unsigned const flushing = __ballot_sync(~0u, item.flushes());
     if (warp.rank() == 0) due[watched / 32] = flushing;
   } else if (own < crews.each) {
-    item = detail::read_item(layer, batch, pair_of(rank + own * crews.size),
-                             [&](append_item const& now) {
-                               first.load(warp, k.row(now.first_row, now.kv_head),
-                                          v.row(now.first_row, now.kv_head));
-                             });
+    item = detail::read_item(
+        layer, batch, pair_of(rank + own * crews.size), [&](append_item const& now) {
+          first.load(warp, k.row(now.first_row, now.kv_head), v.row(now.first_row, now.kv_head));
+        });
   }
-  bool const quiet =
-      __any_sync(~0u, watched < 0 && item.count() > 0 && !item.flushes()) != 0;
+  bool const quiet = __any_sync(~0u, watched < 0 && item.count() > 0 && !item.flushes()) != 0;
   arch::arrive_at_cluster();  // lengths may change: they are here
   head_state<P>& state = *layer.sequence(item.slot, item.kv_head).state;
   if (quiet && item.count() == 1) {
@@ -212,15 +216,14 @@ __global__ void __launch_bounds__(step_flush<P>::threads, step_flush<P>::residen
   arch::wait_for_cluster();
   if (quiet && warp.rank() == 0) state.length = item.plan.new_length;
 
-  int num_due = 0;
-  for (std::uint32_t const word : due) num_due += popcount(word);
+  std::uint64_t rest = std::uint64_t{due[1]} << 32 | due[0];
+  int const num_due = __popcll(rest);
   bool const alone = crews.size == 1 || num_due > crews.size / 2;
   bool const writes = alone || rank == 0;
   int number = 0;
-  for (int i = 0; num_due > 0 && i < crews.heads(); ++i) {
-    if ((due[i / 32] >> i % 32 & 1u) == 0) continue;
+  for (; rest != 0; rest &= rest - 1) {
     if (alone && number++ % crews.size != rank) continue;
-    append_item const now = items[i];
+    append_item const now = items[__ffsll(static_cast<long long>(rest)) - 1];
     sequence_view<P> const seq = layer.sequence(now.slot, now.kv_head);
     auto const new_k = k.slice(now.first_row, now.count());
     auto const new_v = v.slice(now.first_row, now.count());

@@ -32,13 +32,11 @@ void append_in_bulk(char const* where, layer_view<P> const& layer, batch_view co
     } else {
       std::size_t const tracing = sizeof(trace_scratch<P>);
       start(value_kernel<P, true>, heads * (groups + 1), flushing > tracing ? flushing : tracing);
-      // Blocks for each entry that may be new, but no more than about three times as many as run at
-      // once: most shares of values have nothing to do.
+      // A block for each entry that may be new, but no more than run at once, or nearly so.
       int const at_once = append_blocks * device_attribute(cudaDevAttrMultiProcessorCount);
-      std::int64_t const each = 2 * bulk::template marked_shares<true>* heads;
-      std::int64_t const fitting = 3 * at_once / each;
+      std::int64_t const fitting = at_once / (2 * heads);
       std::int64_t const most = fitting < traced_capacity<P> ? fitting : traced_capacity<P>;
-      start(marked_kernel<P, true>, each * (most < 1 ? 1 : most), flushing);
+      start(marked_kernel<P, true>, 2 * heads * (most < 1 ? 1 : most), flushing);
     }
   };
   if constexpr (!bulk::traces) {

@@ -29,9 +29,9 @@ namespace detail {
 
 /// Quantizes what is in the tile, or on its way there, by the marks of its group; with the keys the
 /// rows of traced tokens are kept, whose entries are not before `entry`.
-template <class P, class Share>
+template <class P>
 __device__ void quantize_marked(flush_scratch<P>& scratch, append_work<P> const& work, bool keys,
-                                int group, int entry, Share share) {
+                                int group, int entry) {
   bulk_team const team;
   head_state<P>& state = *work.seq.state;
   group_block<P>& block = work.seq.block(group);
@@ -39,24 +39,14 @@ __device__ void quantize_marked(flush_scratch<P>& scratch, append_work<P> const&
   settle(team);
   team.sync();
   if (keys) {
-    if (scratch.num_traced != 0 && share.index == 0) {
+    if (scratch.num_traced != 0) {
       while (state.entries[entry].pos / P::group != group) ++entry;
       copy_traced<P>(team, state, work.rows, entry, scratch.num_traced);
     }
-    quantize_keys<P>(team, scratch, work.rows, block, group * P::group, share);
+    quantize_keys<P>(team, scratch, work.rows, block, group * P::group);
   } else {
-    quantize_values<P>(team, scratch, work.rows, block, group * P::group, share);
+    quantize_values<P>(team, scratch, work.rows, block, group * P::group);
   }
-}
-
-/// Was a token of a share of the values traced? Values of the other shares stay as they are.
-template <class P, class Share>
-__device__ bool is_marked(group_block<P> const& block, Share share) {
-  std::uint32_t marks = 0;
-  for (int word = 0; word < Share::size(P::group / 32); ++word) {
-    marks |= block.v.marks[share.first(P::group / 32) + word];
-  }
-  return marks != 0;
 }
 
 }  // namespace detail
@@ -153,9 +143,9 @@ __global__ void __launch_bounds__(append_threads, group_blocks)
 }
 
 /// Quantizes one tensor of groups whose marks are known, and keeps the rows of traced tokens.
-/// Early: only groups in which there are such, a share of some entries of a head a block; else one
-/// group a block.
-/// shape    grid: any x 2 x marked_shares x sequences x KV heads
+/// Early: only groups in which there are such, some entries of a head a block; else one group a
+/// block.
+/// shape    grid: any x 2 x sequences x KV heads
 template <class P, bool Early>
 __global__ void __launch_bounds__(append_threads, append_blocks)
     marked_kernel(layer_view<P> layer, batch_view batch, view<typename P::element const> k,
@@ -164,10 +154,8 @@ __global__ void __launch_bounds__(append_threads, append_blocks)
   auto& scratch = detail::shared_as<flush_scratch<P>>();
   int const heads = batch.count * layer.num_kv_heads;
   int const block = static_cast<int>(blockIdx.x);
-  constexpr int shares = bulk_append<P>::template marked_shares<Early>;
   bool const keys = block / heads % 2 == 0;
-  tensor_share<shares> const share{block / heads / 2 % shares};
-  int const own = block / heads / 2 / shares;
+  int const own = block / heads / 2;
   detail::append_work<P> const work(layer, batch, k, v, block % heads);
   bulk_team const team;
   head_state<P>& state = *work.seq.state;
@@ -179,21 +167,20 @@ __global__ void __launch_bounds__(append_threads, append_blocks)
   arch::wait_for_kernel_ahead();
   if (!complete || !due) return;
   if constexpr (Early) {
-    int const stride = static_cast<int>(gridDim.x) / heads / 2 / shares;
+    int const stride = static_cast<int>(gridDim.x) / heads / 2;
     for (int entry = own; entry < state.num_traced; entry += stride) {
       // Entries of a group follow each other: the first stands for all.
       int const group = state.entries[entry].pos / P::group;
       if (group < work.plan.num_groups) continue;
       if (entry > 0 && state.entries[entry - 1].pos / P::group == group) continue;
-      if (!keys && !detail::is_marked(work.seq.block(group), share)) continue;
       team.sync();  // the scratch of the entry before is no longer read
       if (keys ? !exact_keys<P> : !exact_values<P>) {
         detail::load_group(scratch, work, keys, group);
       }
-      detail::quantize_marked(scratch, work, keys, group, entry, share);
+      detail::quantize_marked(scratch, work, keys, group, entry);
     }
   } else {
-    detail::quantize_marked(scratch, work, keys, work.plan.num_groups + own, 0, share);
+    detail::quantize_marked(scratch, work, keys, work.plan.num_groups + own, 0);
   }
 }
 

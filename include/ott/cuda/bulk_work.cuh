@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include <ott/algo/append.hpp>
-#include <ott/algo/tensor_share.hpp>
 #include <ott/core/bits.hpp>
 #include <ott/core/view.hpp>
 #include <ott/cuda/append_kernel.cuh>
@@ -45,10 +44,6 @@ struct bulk_append {
   /// reading keys twice; not where a fit searches.
   static constexpr bool quantizes_early = flush_scratch<P>::holds_elements && fits_marks;
   static constexpr int many_groups = 64;
-  /// Parts that each tensor of such a group is quantized in again, by a block each.
-  template <bool Early>
-  static constexpr int marked_shares =
-      Early && flush_scratch<P>::holds_elements && quantizes_in_shares<P, 4> ? 4 : 1;
 
   /// Groups that one sequence flushes when it appends `rows`, at most.
   static constexpr int most_groups(int rows) { return rows / P::group + 1; }

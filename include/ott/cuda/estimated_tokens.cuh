@@ -42,6 +42,17 @@ struct estimated_tokens {
       scratch.parts.sum[i] = __float_as_uint(sum);
     });
   }
+  /// Can the score of one of this member's tokens be below `bar`? requires sums are published
+  template <class Team>
+  __device__ bool any_below(Team const& team, std::uint64_t bar) const {
+    float const reach = __ull2float_ru(bar) * 0x1p-24f * slack;
+    bool can = false;
+    for_each(team, P::group, [&](int token) {
+      std::uint32_t const own = estimate(token);
+      can = can || own == unknown || __uint_as_float(own) <= reach;
+    });
+    return can;
+  }
   /// One warp marks the tokens that can be among the lowest.
   template <class Team>
   __device__ void join(Team const& team) const {
@@ -49,15 +60,7 @@ struct estimated_tokens {
     std::uint32_t estimates[each];
     std::uint32_t rest[each];
     OTT_UNROLL
-    for (int n = 0; n < each; ++n) {
-      int const token = n * 32 + team.rank();
-      auto const half_of = [&](int part) {
-        return __uint_as_float(
-            static_cast<std::uint32_t>(scratch.parts.sum[part * P::group + token]));
-      };
-      float const sum = half_of(0) + half_of(1);
-      estimates[n] = rest[n] = sum < infinity() ? __float_as_uint(sum) : unknown;
-    }
+    for (int n = 0; n < each; ++n) estimates[n] = rest[n] = estimate(n * 32 + team.rank());
     std::uint32_t bound = 0;  // not below the estimate of the last that is asked for
     OTT_UNROLL
     for (int i = 0; i < P::pool; ++i) {
@@ -68,7 +71,7 @@ struct estimated_tokens {
       OTT_UNROLL
       for (int n = 0; n < each; ++n) rest[n] = rest[n] == bound ? unknown : rest[n];
     }
-    float const reach = __uint_as_float(bound) * (1.0f + 0x1p-8f);  // twice two roundings and more
+    float const reach = __uint_as_float(bound) * slack;
     OTT_UNROLL
     for (int n = 0; n < each; ++n) {
       bool const can = estimates[n] == unknown || __uint_as_float(estimates[n]) <= reach;
@@ -116,9 +119,18 @@ struct estimated_tokens {
   }
 
  private:
-  static constexpr int each = P::group / 32;                  // tokens a lane
-  static constexpr std::uint32_t unknown = 0x7f800000u;       // infinity: it, or NaN, was met
+  static constexpr float slack = 1.0f + 0x1p-8f;         // more than twice two roundings to fp16
+  static constexpr int each = P::group / 32;             // tokens a lane
+  static constexpr std::uint32_t unknown = 0x7f800000u;  // infinity: it, or NaN, was met
 
+  /// Of a token's score, in bits that order as they do.
+  __device__ std::uint32_t estimate(int token) const {
+    auto const part = [&](int n) {
+      return __uint_as_float(static_cast<std::uint32_t>(scratch.parts.sum[n * P::group + token]));
+    };
+    float const sum = part(0) + part(1);
+    return sum < infinity() ? __float_as_uint(sum) : unknown;
+  }
   __device__ std::uint32_t marked(int n, int lane) const {
     return __ballot_sync(~0u, scratch.parts.finite[n * 32 + lane] != 0);
   }

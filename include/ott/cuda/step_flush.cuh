@@ -73,9 +73,11 @@ class group_share {
     arch::commit_copies();
     clear_marks<P>(team_, scratch_.keys);
   }
-  /// Takes what the pools hold, once a sequence and call.
+  /// Takes what the pools hold, once a sequence and call: gather_held by one warp.
   __device__ void hold(head_state<P> const& state) {
-    if constexpr (traces) gather_held<P>(team_, scratch_.keys.held, state);
+    if constexpr (traces) {
+      if (team_.rank() < 32) hold_entries(state);
+    }
   }
   /// Waits for the keys.
   __device__ void settle() {
@@ -94,6 +96,7 @@ class group_share {
       estimated const lowest{scratch, ordered};
       lowest.sum(team_);
       team_.sync();
+      if (!team_.any(lowest.any_below(team_, bar))) return false;
       lowest.join(team_);
       team_.sync();
       lowest.rank(team_);
@@ -143,6 +146,31 @@ class group_share {
   }
 
  private:
+  __device__ void hold_entries(head_state<P> const& state) {
+    constexpr int rounds = ceil_div(head_state<P>::num_entries, 32);
+    held_entries<P>& held = scratch_.keys.held;
+    int const lane = team_.rank();
+    traced_entry entries[rounds];  // all are asked for before it is known how many there are
+    OTT_UNROLL
+    for (int n = 0; n < rounds; ++n) {
+      if (n * 32 + lane < head_state<P>::num_entries) entries[n] = state.entries[n * 32 + lane];
+    }
+    int const total = state.num_traced;
+    int count = 0;
+    OTT_UNROLL
+    for (int n = 0; n < rounds; ++n) {
+      int const e = n * 32 + lane;
+      bool const own = e < total && entries[n].evicted == 0;
+      unsigned const all = __ballot_sync(~0u, own);
+      int const at = count + __popc(all & ((1u << lane) - 1u));
+      if (own) held.entries[at] = {entries[n].score, entries[n].pos, e};
+      count += __popc(all);
+    }
+    if (lane == 0) {
+      held.count = count;
+      held.total = total;
+    }
+  }
   template <class Rows>
   __device__ void fetch_tensor(flush_scratch<P>& scratch, Rows const& rows, int first_pos,
                                bool keys) {
