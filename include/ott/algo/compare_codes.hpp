@@ -3,7 +3,6 @@
 #include <cstdint>
 
 #include <ott/algo/code_pair.hpp>
-#include <ott/algo/encode.hpp>
 #include <ott/algo/flush_scratch.hpp>
 #include <ott/algo/slices.hpp>
 #include <ott/algo/team.hpp>
@@ -91,37 +90,6 @@ OTT_HD constexpr array<std::uint32_t, 2> compare_pair(Team const& team,
     return {{bytes(sums[0]) | bytes(sums[1]) << 16, bytes(sums[2]) | bytes(sums[3]) << 16}};
   } else {
     return {{(sums[0] & 0xffffu) | sums[1] << 16, sums[0] >> 16 | (sums[1] & 0xffff0000u)}};
-  }
-}
-
-/// Puts the codes of what stands in for traced tokens into a pair. requires some are marked
-template <class P, class Quantizer, class Layout, class Plane>
-OTT_HD constexpr void put_stand_ins(flush_scratch<P> const& scratch, int token, int channel,
-                                    array<std::uint32_t, 2>& pair_words) {
-  using map = typename Layout::map;
-  using pair = code_pair<Plane, map>;
-  using encode = encoder<Quantizer, typename P::param, true>;
-  using tile = sliced_tile<P, Quantizer, Layout>;
-  constexpr std::uint32_t mask = (1u << Plane::bits) - 1u;
-  OTT_NO_UNROLL
-  for (int i = 0; i < pair::tokens; ++i) {
-    int const t = pair::token(i);
-    if (!scratch.marked(token + t)) continue;
-    OTT_NO_UNROLL
-    for (int n = 0; n < pair::runs * pair::run; ++n) {
-      int const c = n / pair::run * 8 + n % pair::run;
-      if (pair::runs > 1 && channel + c >= P::head_dim) continue;  // padding
-      auto const params = tile{&scratch}.params_of(tile::slice_of(token + t, channel + c));
-      std::uint32_t const code =
-          static_cast<std::uint32_t>(encode::of(params)(scratch.stand_in[channel + c]));
-      fragment_place const p = map::place(t, c);
-      int const shift = Plane::shift(p);
-      OTT_UNROLL
-      for (int w = 0; w < 2; ++w) {
-        if (w != p.row / 8) continue;
-        pair_words[w] = (pair_words[w] & ~(mask << shift)) | code << shift;
-      }
-    }
   }
 }
 

@@ -108,16 +108,16 @@ OTT_HD constexpr void pack_codes(Team const& team, flush_scratch<P> const& scrat
                                  std::uint32_t* words, Share share = {}) {
   using codes = typename Layout::codes;
   using low = typename codes::low_plane;
-  if constexpr (detail::compares_elements<P, Quantizer, Fit>) {
-    bool const stand_ins = !Untraced && scratch.num_traced != 0;
-    detail::pack_plane<P, Layout, low>(team, words, share, [&](int token, int channel) {
-      auto pair = detail::compare_pair<P, Quantizer, Layout, low>(team, scratch, token, channel);
-      if (stand_ins) {
-        detail::put_stand_ins<P, Quantizer, Layout, low>(scratch, token, channel, pair);
-      }
-      return pair;
-    });
-  } else {
+  constexpr bool compares = detail::compares_elements<P, Quantizer, Fit>;
+  if constexpr (compares) {
+    if (Untraced || scratch.num_traced == 0) {  // else some rows are no elements
+      detail::pack_plane<P, Layout, low>(team, words, share, [&](int token, int channel) {
+        return detail::compare_pair<P, Quantizer, Layout, low>(team, scratch, token, channel);
+      });
+      return;
+    }
+  }
+  if constexpr (!compares || !Untraced) {
     detail::pack_plane<P, Layout, low>(team, words, share, [&](int token, int channel) {
       return detail::make_pair<P, Quantizer, Layout, Fit, low, 0>(scratch, token, channel);
     });

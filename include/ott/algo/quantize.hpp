@@ -14,12 +14,13 @@
 namespace ott {
 namespace detail {
 
-/// Members for one slice, each of which finds some of its bounds.
+/// Members for one slice: where a team is known to have them, one finds the parameters and one
+/// each bound.
 template <class P, class Fit, class Quantizer, class Team>
 OTT_HD constexpr int members_a_slice(int slices) {
   if constexpr (compares_elements<P, Quantizer, Fit> && requires { Team::fixed_size; }) {
-    int const most = Team::fixed_size / slices;
-    return most < 1 ? 1 : most < 1 + Quantizer::max_code ? most : 1 + Quantizer::max_code;
+    constexpr int most = 1 + Quantizer::max_code;
+    return Team::fixed_size >= most * slices ? most : 1;
   } else {
     return 1;
   }

@@ -71,6 +71,7 @@ template <class P, class Fit, class Quantizer, class Layout, int Members = 1>
 OTT_HD constexpr void keep_bounds(flush_scratch<P>& scratch, int s,
                                   typename Quantizer::params const& params, int member = 0) {
   if constexpr (compares_elements<P, Quantizer, Fit>) {
+    if (scratch.num_traced != 0) return;  // some rows are no elements
     OTT_UNROLL
     for (int j = 0; j < Quantizer::max_code; ++j) {
       if ((j + 1) * Members / (1 + Quantizer::max_code) != member) continue;

@@ -165,8 +165,8 @@ OTT_HD constexpr void rank_lowest(Team const& team, Scratch& scratch) {
 /// `pool` tokens of one group can: a later one is larger than all that did. Returns how many.
 /// requires one member calls; score_at(i), token_at(i): of the i-th lowest; marks are clear
 template <class P, class State, class ScoreAt, class TokenAt>
-OTT_HD constexpr int offer_lowest(held_entries<P>& held, State& state, int capacity,
-                                  int first_pos, ScoreAt const& score_at, TokenAt const& token_at,
+OTT_HD constexpr int offer_lowest(held_entries<P>& held, State& state, int capacity, int first_pos,
+                                  ScoreAt const& score_at, TokenAt const& token_at,
                                   std::uint32_t* marks) {
   int const before = held.total;
   for (int i = 0; i < capacity && i < P::group; ++i) {
@@ -181,8 +181,8 @@ OTT_HD constexpr int offer_lowest(held_entries<P>& held, State& state, int capac
 /// requires the order and what is held are published; every member calls; a sync before marks are
 ///          read
 template <class P, class Team, class Scratch, class State>
-OTT_HD constexpr void trace_group(Team const& team, Scratch& scratch, State& state,
-                                  int first_pos, int capacity) {
+OTT_HD constexpr void trace_group(Team const& team, Scratch& scratch, State& state, int first_pos,
+                                  int capacity) {
   if (team.rank() != 0) return;
   scratch.num_before = scratch.held.total;
   scratch.num_traced = offer_lowest<P>(

@@ -11,9 +11,7 @@
 #if defined(__CUDA_ARCH__)
 #define OTT_UNROLL _Pragma("unroll")
 #define OTT_UNROLL_4 _Pragma("unroll 4")
-#define OTT_NO_UNROLL _Pragma("unroll 1")
 #else
 #define OTT_UNROLL
 #define OTT_UNROLL_4
-#define OTT_NO_UNROLL
 #endif

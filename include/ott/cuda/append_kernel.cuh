@@ -121,10 +121,11 @@ __device__ append_item read_item(layer_view<P> const& layer, batch_view const& b
 }
 
 /// Flushes what is due of one head by all blocks of a crew, or by this block if it is `alone`.
+/// shape    waited: for all blocks to have read what this call's state was, which they told
 /// False: a page is missing and nothing was changed. requires every thread calls
 template <class P, class Rows>
 __device__ bool flush_head(unsigned char* shared, sequence_view<P> const& seq, Rows const& rows,
-                           append_plan const& plan, int capacity, bool alone) {
+                           append_plan const& plan, int capacity, bool alone, bool waited) {
   using flush = step_flush<P>;
   if (alone) {
     if (!has_pages(seq, plan)) return false;
@@ -142,10 +143,11 @@ __device__ bool flush_head(unsigned char* shared, sequence_view<P> const& seq, R
       bool const first = group == plan.num_groups;
       share.fetch(rows, first_pos);
       if (first) {
-        share.hold(*seq.state);
+        share.hold(*seq.state, capacity);
         complete = has_pages(seq, plan);
       }
       share.settle();
+      if (first && !waited) arch::wait_for_cluster();
       if (first) arch::arrive_at_cluster();  // this block needs the state as it was no longer
       bool const enters = complete && share.finds_outliers(first_pos, capacity);
       if (first) arch::wait_for_cluster();
@@ -190,8 +192,14 @@ __global__ void __launch_bounds__(step_flush<P>::threads, step_flush<P>::residen
   detail::row_pair<P> first;
   if (watched >= 0) {
     if (watched < crews.heads()) item = detail::read_item(layer, batch, pair_of(watched));
-    if (item.flushes()) {
-      arch::prefetch(layer.sequence(item.slot, item.kv_head).pages + item.plan.num_groups);
+    if (item.flushes()) {  // what its flush reads, a part each
+      sequence_view<P> const seq = layer.sequence(item.slot, item.kv_head);
+      constexpr int lot = 16;
+      int const bytes =
+          static_cast<int>(offsetof(head_state<P>, traced_k)) / crews.size / lot * lot;
+      arch::prefetch(seq.pages + item.plan.num_groups);
+      arch::prefetch_bytes(reinterpret_cast<unsigned char*>(seq.state) + rank * bytes,
+                           static_cast<std::uint32_t>(bytes));
     }
     items[watched] = item;
     unsigned const flushing = __ballot_sync(~0u, item.flushes());
@@ -213,13 +221,13 @@ __global__ void __launch_bounds__(step_flush<P>::threads, step_flush<P>::residen
                    v.slice(item.first_row, item.count()), item.kv_head);
   }
   team.sync();
-  arch::wait_for_cluster();
-  if (quiet && warp.rank() == 0) state.length = item.plan.new_length;
 
   std::uint64_t rest = std::uint64_t{due[1]} << 32 | due[0];
   int const num_due = __popcll(rest);
   bool const alone = crews.size == 1 || num_due > crews.size / 2;
   bool const writes = alone || rank == 0;
+  bool waited = num_due == 0 || alone;
+  if (waited) arch::wait_for_cluster();  // else with the first flush
   int number = 0;
   for (; rest != 0; rest &= rest - 1) {
     if (alone && number++ % crews.size != rank) continue;
@@ -228,7 +236,10 @@ __global__ void __launch_bounds__(step_flush<P>::threads, step_flush<P>::residen
     auto const new_k = k.slice(now.first_row, now.count());
     auto const new_v = v.slice(now.first_row, now.count());
     position_rows<P> const rows{seq.state, new_k, new_v, seq.kv_head, now.plan.length};
-    if (!detail::flush_head(shared, seq, rows, now.plan, layer.pool_capacity, alone)) {
+    bool const complete =
+        detail::flush_head(shared, seq, rows, now.plan, layer.pool_capacity, alone, waited);
+    waited = true;
+    if (!complete) {
       if (writes && threadIdx.x == 0) *layer.flag = 1;
       continue;
     }
@@ -246,6 +257,7 @@ __global__ void __launch_bounds__(step_flush<P>::threads, step_flush<P>::residen
       seq.state->num_groups = now.plan.new_groups;
     }
   }
+  if (quiet && warp.rank() == 0) state.length = item.plan.new_length;
 }
 
 /// Cuts a sequence inside its window: one thread a KV head.

@@ -18,6 +18,7 @@ template <class P>
 struct step_scratch {
   flush_scratch<P> keys;
   flush_scratch<P> values;
+  std::uint64_t bar;  // scores below it enter the pools as they were
   /// What all blocks but the first trace into, in place of the state.
   struct {
     std::int32_t num_traced;
@@ -74,9 +75,9 @@ class group_share {
     clear_marks<P>(team_, scratch_.keys);
   }
   /// Takes what the pools hold, once a sequence and call: gather_held by one warp.
-  __device__ void hold(head_state<P> const& state) {
+  __device__ void hold(head_state<P> const& state, int capacity) {
     if constexpr (traces) {
-      if (team_.rank() < 32) hold_entries(state);
+      if (team_.rank() < 32) hold_entries(state, capacity);
     }
   }
   /// Waits for the keys.
@@ -90,7 +91,7 @@ class group_share {
       return false;
     } else if constexpr (estimated::possible) {
       flush_scratch<P>& scratch = scratch_.keys;
-      std::uint64_t const bar = scratch.held.bar(capacity);
+      std::uint64_t const bar = scratch_.bar;
       if (bar == 0) return false;
       ordered_token const ordered{scratch};
       estimated const lowest{scratch, ordered};
@@ -119,12 +120,12 @@ class group_share {
       }
       if (leads_) {
         trace_group<P>(team_, scratch, state, first_pos, capacity);
-        team_.sync();
-        copy_traced<P>(team_, state, rows, scratch.num_before, scratch.num_traced);
       } else {
         trace_group<P>(team_, scratch, scratch_.untold, first_pos, capacity);
-        team_.sync();
       }
+      if (team_.rank() == 0) scratch_.bar = scratch.held.bar(capacity);
+      team_.sync();
+      if (leads_) copy_traced<P>(team_, state, rows, scratch.num_before, scratch.num_traced);
     }
   }
   /// Writes this block's share. requires marks are published
@@ -146,7 +147,7 @@ class group_share {
   }
 
  private:
-  __device__ void hold_entries(head_state<P> const& state) {
+  __device__ void hold_entries(head_state<P> const& state, int capacity) {
     constexpr int rounds = ceil_div(head_state<P>::num_entries, 32);
     held_entries<P>& held = scratch_.keys.held;
     int const lane = team_.rank();
@@ -170,6 +171,9 @@ class group_share {
       held.count = count;
       held.total = total;
     }
+    __syncwarp();
+    std::uint64_t const bar = held.bar(capacity);
+    if (lane == 0) scratch_.bar = bar;
   }
   template <class Rows>
   __device__ void fetch_tensor(flush_scratch<P>& scratch, Rows const& rows, int first_pos,
