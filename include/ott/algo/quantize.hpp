@@ -82,7 +82,7 @@ OTT_HD constexpr void search_slices(Team const& team, flush_scratch<P>& scratch,
 template <class P, class Fit, class Quantizer, class Layout, class Team, class Share = whole_tensor>
 OTT_HD constexpr void fit_slices(Team const& team, flush_scratch<P>& scratch,
                                  typename P::param* out, Share share = {}) {
-  static_assert(Share::count == 1 || flush_scratch<P>::holds_elements, "ott: rows are rewritten");
+  static_assert(Share::count == 1 || flush_scratch<P>::holds_elements);
   using param = typename P::param;
   if constexpr (flush_scratch<P>::holds_elements) {
     detail::range_parts<P, Quantizer, Layout>::find(team, scratch, share);

@@ -57,12 +57,14 @@ class group_share {
   static constexpr bool traces = flush_scratch<P>::traces;
 
  public:
-  /// shape rank: of the block in its crew; those of keys come first
-  __device__ group_share(unsigned char* shared, int rank)
+  /// shape    rank: of the block among those of the group; those of keys come first;
+  ///          shares: of keys, and of values: 1 or step_flush<P>::shares
+  __device__ group_share(unsigned char* shared, int rank, int shares)
       : scratch_{*reinterpret_cast<step_scratch<P>*>(shared)},
-        keys_{rank < flush::shares},
+        keys_{rank < shares},
         leads_{rank == 0},
-        share_{rank % flush::shares} {}
+        shares_{shares},
+        share_{rank % shares} {}
 
   /// Begins to load what this block needs of a group.
   template <class Rows>
@@ -131,7 +133,17 @@ class group_share {
   /// Writes this block's share. requires marks are published
   template <class Rows>
   __device__ void quantize(Rows const& rows, group_block<P>& block, int first_pos) {
-    tensor_share<flush::shares> const share{share_};
+    if (shares_ == 1) {
+      quantize_share(rows, block, first_pos, whole_tensor{});
+    } else {
+      quantize_share(rows, block, first_pos, tensor_share<flush::shares>{share_});
+    }
+  }
+
+ private:
+  template <class Rows, class Share>
+  __device__ void quantize_share(Rows const& rows, group_block<P>& block, int first_pos,
+                                 Share share) {
     if (leads_) {
       for_each(team_, P::group / 32,
                [&](int word) { block.v.marks[word] = scratch_.keys.marks[word]; });
@@ -140,13 +152,11 @@ class group_share {
       quantize_keys<P>(team_, scratch_.keys, rows, block, first_pos, share);
       return;
     }
-    take_marks();
+    take_marks(share);
     arch::wait_copies<0>();
     team_.sync();
     quantize_values<P>(team_, scratch_.values, rows, block, first_pos, share);
   }
-
- private:
   __device__ void hold_entries(head_state<P> const& state, int capacity) {
     constexpr int rounds = ceil_div(head_state<P>::num_entries, 32);
     held_entries<P>& held = scratch_.keys.held;
@@ -200,11 +210,12 @@ class group_share {
     fetch_group<P>(team_, scratch, rows, first_pos, keys);
   }
   /// Values of tokens that were not traced do not mind that others were.
-  __device__ void take_marks() {
-    constexpr int own_words = P::group / 32 / flush::shares;
+  template <class Share>
+  __device__ void take_marks(Share share) {
+    constexpr int own_words = Share::size(P::group / 32);
     std::uint32_t own = 0;
     for (int word = 0; word < own_words; ++word) {
-      own |= scratch_.keys.marks[share_ * own_words + word];
+      own |= scratch_.keys.marks[share.first(P::group / 32) + word];
     }
     for_each(team_, P::group / 32,
              [&](int word) { scratch_.values.marks[word] = scratch_.keys.marks[word]; });
@@ -215,6 +226,7 @@ class group_share {
   step_scratch<P>& scratch_;
   bool keys_;
   bool leads_;
+  int shares_;
   int share_;
 };
 
