@@ -120,20 +120,14 @@ __device__ append_item read_item(layer_view<P> const& layer, batch_view const& b
   return item;
 }
 
-/// Blocks of a crew that flush one head together, and this one's number among them.
-struct flush_crew {
-  int size;  // 1: alone
-  int rank;
-};
-
-/// Flushes what is due of one head. False: a page is missing and nothing was changed.
-/// shape    waited: for the crew to have read what this call's state was, which this block told
-/// requires every thread calls; a crew of two or more waits for all blocks of the cluster
+/// Flushes what is due of one head by all blocks of a crew, or by this block if it is `alone`.
+/// shape    waited: for all blocks to have read what this call's state was, which they told
+/// False: a page is missing and nothing was changed. requires every thread calls
 template <class P, class Rows>
 __device__ bool flush_head(unsigned char* shared, sequence_view<P> const& seq, Rows const& rows,
-                           append_plan const& plan, int capacity, flush_crew crew, bool waited) {
+                           append_plan const& plan, int capacity, bool alone, bool waited) {
   using flush = step_flush<P>;
-  if (crew.size == 1) {
+  if (alone) {
     if (!has_pages(seq, plan)) return false;
     for (int group = plan.num_groups; group < plan.new_groups; ++group) {
       flush_group<P>(whole_block<flush::threads>{}, *reinterpret_cast<flush_scratch<P>*>(shared),
@@ -142,7 +136,7 @@ __device__ bool flush_head(unsigned char* shared, sequence_view<P> const& seq, R
     return true;
   }
   if constexpr (flush::in_shares) {
-    group_share<P> share(shared, crew.rank, crew.size / 2);
+    group_share<P> share(shared, arch::cluster_rank());
     bool complete = true;
     for (int group = plan.num_groups; group < plan.new_groups; ++group) {
       int const first_pos = group * P::group;
@@ -172,7 +166,7 @@ __device__ bool flush_head(unsigned char* shared, sequence_view<P> const& seq, R
 
 /// Appends to the heads of sequences, each looked after by a crew of blocks: a warp a head copies
 /// rows where no flush is due. Of the others, few are flushed by the whole crew one by one, many
-/// by two blocks each.
+/// by a block each.
 /// shape    crew c of n has the pairs c, c + n, .. of sequences x kv_heads, so that the heads of
 ///          one sequence, which flush in the same step, have different crews;
 ///          dynamic shared memory: step_flush<P>::shared_bytes
@@ -226,44 +220,37 @@ __global__ void __launch_bounds__(step_flush<P>::threads, step_flush<P>::residen
     fill_window<P>(warp, state, item.plan, k.slice(item.first_row, item.count()),
                    v.slice(item.first_row, item.count()), item.kv_head);
   }
-  bool const takes_window =  // rows that a flush reads are written over
-      team.any(watched >= 0 && item.flushes() && !fits_window<P>(item.plan));
+  team.sync();
 
   std::uint64_t rest = std::uint64_t{due[1]} << 32 | due[0];
   int const num_due = __popcll(rest);
-  int const together = crews.size == 1 ? 1 : num_due > crews.size / 2 ? 2 : crews.size;
-  detail::flush_crew const flushing{together, rank % together};
-  int const at_once = crews.size / together;  // heads
-  bool waited = num_due == 0 || together == 1;
+  bool const alone = crews.size == 1 || num_due > crews.size / 2;
+  bool const writes = alone || rank == 0;
+  bool waited = num_due == 0 || alone;
   if (waited) arch::wait_for_cluster();  // else with the first flush
-  auto const told = [&] {
-    arch::arrive_at_cluster();
-    arch::wait_for_cluster();
-  };
-  for (int first_due = 0; first_due < num_due; first_due += at_once) {
-    std::uint64_t own_due = rest;
-    for (int i = 0; i < rank / together; ++i) own_due &= own_due - 1;
-    for (int i = 0; i < at_once; ++i) rest &= rest - 1;
-    bool complete = own_due != 0;
-    append_item const now = items[complete ? __ffsll(static_cast<long long>(own_due)) - 1 : 0];
+  int number = 0;
+  for (; rest != 0; rest &= rest - 1) {
+    if (alone && number++ % crews.size != rank) continue;
+    append_item const now = items[__ffsll(static_cast<long long>(rest)) - 1];
     sequence_view<P> const seq = layer.sequence(now.slot, now.kv_head);
     auto const new_k = k.slice(now.first_row, now.count());
     auto const new_v = v.slice(now.first_row, now.count());
-    if (complete) {
-      position_rows<P> const rows{seq.state, new_k, new_v, seq.kv_head, now.plan.length};
-      complete =
-          detail::flush_head(shared, seq, rows, now.plan, layer.pool_capacity, flushing, waited);
-      if (!complete && flushing.rank == 0 && threadIdx.x == 0) *layer.flag = 1;
-    } else if (together > 1) {
-      if (!waited) arch::wait_for_cluster();
-      told();
-    }
+    position_rows<P> const rows{seq.state, new_k, new_v, seq.kv_head, now.plan.length};
+    bool const complete =
+        detail::flush_head(shared, seq, rows, now.plan, layer.pool_capacity, alone, waited);
     waited = true;
-    if (takes_window) {
-      team.sync();
-      if (together > 1) told();
+    if (!complete) {
+      if (writes && threadIdx.x == 0) *layer.flag = 1;
+      continue;
     }
-    if (!complete || flushing.rank != 0) continue;
+    if (!fits_window<P>(now.plan)) {  // rows that the flushes read are written over
+      team.sync();
+      if (!alone) {
+        arch::arrive_at_cluster();
+        arch::wait_for_cluster();
+      }
+    }
+    if (!writes) continue;
     fill_window<P>(team, *seq.state, now.plan, new_k, new_v, seq.kv_head);
     if (threadIdx.x == 0) {
       seq.state->length = now.plan.new_length;

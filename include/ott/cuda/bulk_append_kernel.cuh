@@ -5,7 +5,6 @@
 
 #include <ott/algo/lowest_tokens.hpp>
 #include <ott/algo/quantize_untraced.hpp>
-#include <ott/algo/tensor_share.hpp>
 #include <ott/core/view.hpp>
 #include <ott/cuda/append_kernel.cuh>
 #include <ott/cuda/arch/grid_order.cuh>
@@ -28,33 +27,9 @@ inline constexpr int group_blocks = 5;  // of one SM, where marks play no part
 
 namespace detail {
 
-/// Quantizes values again of which some tokens were traced: those of the others stay as they are.
-/// requires the tile holds them, marks are published, and some are set
+/// Quantizes what is in the tile, or on its way there, by the marks of its group; with the keys the
+/// rows of traced tokens are kept, whose entries are not before `entry`.
 template <class P>
-__device__ void requantize_values(flush_scratch<P>& scratch, append_work<P> const& work,
-                                  int group) {
-  constexpr int shares = 4;
-  bulk_team const team;
-  group_block<P>& block = work.seq.block(group);
-  if constexpr (flush_scratch<P>::holds_elements && quantizes_in_shares<P, shares>) {
-    constexpr int words = P::group / 32 / shares;
-    for (int share = 0; share < shares; ++share) {
-      std::uint32_t marks = 0;
-      for (int word = 0; word < words; ++word) marks |= scratch.marks[share * words + word];
-      if (marks == 0) continue;
-      quantize_values<P>(team, scratch, work.rows, block, group * P::group,
-                         tensor_share<shares>{share});
-      team.sync();
-    }
-  } else {
-    quantize_values<P>(team, scratch, work.rows, block, group * P::group);
-  }
-}
-
-/// Quantizes what is in the tile, or on its way there, by the marks of its group; with the values
-/// the rows of traced tokens are kept, whose entries are not before `entry`. Early: it was
-/// quantized before, and something was traced.
-template <class P, bool Early>
 __device__ void quantize_marked(flush_scratch<P>& scratch, append_work<P> const& work, bool keys,
                                 int group, int entry) {
   bulk_team const team;
@@ -64,17 +39,13 @@ __device__ void quantize_marked(flush_scratch<P>& scratch, append_work<P> const&
   settle(team);
   team.sync();
   if (keys) {
+    if (scratch.num_traced != 0) {
+      while (state.entries[entry].pos / P::group != group) ++entry;
+      copy_traced<P>(team, state, work.rows, entry, scratch.num_traced);
+    }
     quantize_keys<P>(team, scratch, work.rows, block, group * P::group);
-    return;
-  }
-  if constexpr (Early) {
-    requantize_values(scratch, work, group);
   } else {
     quantize_values<P>(team, scratch, work.rows, block, group * P::group);
-  }
-  if (scratch.num_traced != 0) {
-    while (state.entries[entry].pos / P::group != group) ++entry;
-    copy_traced<P>(team, state, work.rows, entry, scratch.num_traced);
   }
 }
 
@@ -206,10 +177,10 @@ __global__ void __launch_bounds__(append_threads, append_blocks)
       if (keys ? !exact_keys<P> : !exact_values<P>) {
         detail::load_group(scratch, work, keys, group);
       }
-      detail::quantize_marked<P, Early>(scratch, work, keys, group, entry);
+      detail::quantize_marked(scratch, work, keys, group, entry);
     }
   } else {
-    detail::quantize_marked<P, Early>(scratch, work, keys, work.plan.num_groups + own, 0);
+    detail::quantize_marked(scratch, work, keys, work.plan.num_groups + own, 0);
   }
 }
 

@@ -57,14 +57,12 @@ class group_share {
   static constexpr bool traces = flush_scratch<P>::traces;
 
  public:
-  /// shape    rank: of the block among those of the group; those of keys come first;
-  ///          shares: of keys, and of values: 1 or step_flush<P>::shares
-  __device__ group_share(unsigned char* shared, int rank, int shares)
+  /// shape rank: of the block in its crew; those of keys come first
+  __device__ group_share(unsigned char* shared, int rank)
       : scratch_{*reinterpret_cast<step_scratch<P>*>(shared)},
-        keys_{rank < shares},
+        keys_{rank < flush::shares},
         leads_{rank == 0},
-        shares_{shares},
-        share_{rank % shares} {}
+        share_{rank % flush::shares} {}
 
   /// Begins to load what this block needs of a group.
   template <class Rows>
@@ -133,17 +131,7 @@ class group_share {
   /// Writes this block's share. requires marks are published
   template <class Rows>
   __device__ void quantize(Rows const& rows, group_block<P>& block, int first_pos) {
-    if (shares_ == 1) {
-      quantize_share(rows, block, first_pos, whole_tensor{});
-    } else {
-      quantize_share(rows, block, first_pos, tensor_share<flush::shares>{share_});
-    }
-  }
-
- private:
-  template <class Rows, class Share>
-  __device__ void quantize_share(Rows const& rows, group_block<P>& block, int first_pos,
-                                 Share share) {
+    tensor_share<flush::shares> const share{share_};
     if (leads_) {
       for_each(team_, P::group / 32,
                [&](int word) { block.v.marks[word] = scratch_.keys.marks[word]; });
@@ -152,11 +140,13 @@ class group_share {
       quantize_keys<P>(team_, scratch_.keys, rows, block, first_pos, share);
       return;
     }
-    take_marks(share);
+    take_marks();
     arch::wait_copies<0>();
     team_.sync();
     quantize_values<P>(team_, scratch_.values, rows, block, first_pos, share);
   }
+
+ private:
   __device__ void hold_entries(head_state<P> const& state, int capacity) {
     constexpr int rounds = ceil_div(head_state<P>::num_entries, 32);
     held_entries<P>& held = scratch_.keys.held;
@@ -210,12 +200,11 @@ class group_share {
     fetch_group<P>(team_, scratch, rows, first_pos, keys);
   }
   /// Values of tokens that were not traced do not mind that others were.
-  template <class Share>
-  __device__ void take_marks(Share share) {
-    constexpr int own_words = Share::size(P::group / 32);
+  __device__ void take_marks() {
+    constexpr int own_words = P::group / 32 / flush::shares;
     std::uint32_t own = 0;
     for (int word = 0; word < own_words; ++word) {
-      own |= scratch_.keys.marks[share.first(P::group / 32) + word];
+      own |= scratch_.keys.marks[share_ * own_words + word];
     }
     for_each(team_, P::group / 32,
              [&](int word) { scratch_.values.marks[word] = scratch_.keys.marks[word]; });
@@ -226,7 +215,6 @@ class group_share {
   step_scratch<P>& scratch_;
   bool keys_;
   bool leads_;
-  int shares_;
   int share_;
 };
 
