@@ -96,15 +96,13 @@ class row_pair {
   chunk chunks_[each];
 };
 
-}  // namespace detail
-
-namespace detail {
-
-/// What one call appends to a head; nothing past the last sequence.
-/// shape    at_rows(item): called when its rows are known, and its lengths are asked for
+/// Asks for no rows.
 struct no_rows {
   __device__ void operator()(append_item const&) const {}
 };
+
+/// What one call appends to a head; nothing past the last sequence.
+/// shape    at_rows(item): called when its rows are known, and its lengths are asked for
 template <class P, class AtRows = no_rows>
 __device__ append_item read_item(layer_view<P> const& layer, batch_view const& batch, int pair,
                                  AtRows const& at_rows = {}) {
