@@ -14,6 +14,9 @@ using ott_test::share;
 struct small : ott::paper_policy {
   static constexpr int head_dim = 32, group = 32, residual = 8;
 };
+struct in_shares : ott::paper_policy {  // a group is flushed by several blocks
+  static constexpr int head_dim = 32, residual = 8;
+};
 struct kivi_small : ott::kivi_policy {
   static constexpr int head_dim = 64, group = 32, residual = 8;
 };
@@ -69,16 +72,33 @@ TEST_CASE("decode steps of many heads, several to a crew") {
   check_steps(in_phase, 2, [](int slot, int) { return small::group - 5 + slot % 12; });
 }
 
-TEST_CASE("a decode step without a page changes nothing, and says so") {
+TEST_CASE("decode steps of many heads, each flushed by several blocks") {
   if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
-  rig<small> r(70, 4, 4);
+  using P = in_shares;
+  rig<P> apart(64, 5, 6);
+  stagger(apart);
+  check_steps(apart, 40, [](int, int) { return 1; });
+  check_steps(apart, 3, [](int slot, int step) { return (7 * slot + 11 * step) % 200; });
+  rig<P> in_phase(70, 6, 7);  // more heads due than blocks are there
+  check_steps(in_phase, 1, [](int, int) { return P::group + P::residual - 3; });
+  check_steps(in_phase, 5, [](int, int) { return 1; });
+  check_steps(in_phase, 1, [](int slot, int) { return slot % 3 == 0 ? 2 * P::group - 1 : 1; });
+  check_steps(in_phase, 2, [](int slot, int) { return P::group - 5 + slot % 12; });
+  CHECK(in_phase.device_flag() == 0);
+}
+
+TEMPLATE_TEST_CASE("a decode step without a page changes nothing, and says so", "", small,
+                   in_shares) {
+  if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
+  using P = TestType;
+  rig<P> r(70, 4, 4);
   for (int slot = 3; slot < r.slots; slot += 5) r.table()[slot * r.max_groups] = -1;
   r.upload_table();
-  check_steps(r, 1, [](int, int) { return small::group + small::residual - 2; });
+  check_steps(r, 1, [](int, int) { return P::group + P::residual - 2; });
   CHECK(r.device_flag() == 0);
   check_steps(r, 4, [](int, int) { return 1; });
   CHECK(r.host_flag() == 1);
   CHECK(r.device_flag() == 1);
-  CHECK(r.length(2) == small::group + small::residual + 2);
-  CHECK(r.length(3) == small::group + small::residual - 1);
+  CHECK(r.length(2) == P::group + P::residual + 2);
+  CHECK(r.length(3) == P::group + P::residual - 1);
 }

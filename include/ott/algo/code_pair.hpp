@@ -19,11 +19,21 @@ struct code_pair {
     return rows_are_tokens ? 16 * (i / 2) + 8 * (i % 2) : 32 * (i / 4) + 8 * (i / 2 % 2) + i % 2;
   }
 
+  /// Pairs come in runs of `unit`, one for each of `turns` parts of the tensor and again.
+  static constexpr int step_groups = Map::k_steps / Plane::step_fields;
+  static constexpr int row_groups = Plane::num_chunks / step_groups;
+  static constexpr int turns = rows_are_tokens ? 4 : step_groups;
+  static constexpr int unit = rows_are_tokens ? 16 : row_groups % 2 == 0 ? 128 : 64;
+
+  /// The n-th pair of one of `shares` parts. requires turns % shares == 0
+  OTT_HD static constexpr int of_share(int n, int share, int shares) {
+    int const each = turns / shares;
+    return (n / unit / each * turns + share * each + n / unit % each) * unit + n % unit;
+  }
+
   /// First word of the n-th pair. Neighbours in this order read a tile's rows from different banks,
   /// and a warp still writes whole stretches of 32 bytes.
   OTT_HD static constexpr int first_word(int n) {
-    constexpr int step_groups = Map::k_steps / Plane::step_fields;
-    constexpr int row_groups = Plane::num_chunks / step_groups;
     int chunk = n / 64;
     int half = n % 2;
     int row = n / 2 % 8;

@@ -35,13 +35,12 @@ template <class Quantizer, class Team>
 OTT_HD constexpr std::uint32_t codes_at(Team const& team, std::uint32_t x,
                                         array<std::uint32_t, Quantizer::max_code> const& bounds,
                                         std::uint32_t bit) {
-  std::uint32_t const first = at_least(team, x, bounds[0]);
   if constexpr (Quantizer::bits == 1) {
-    return first & bit;
-  } else {
-    std::uint32_t const second = at_least(team, x, bounds[1]);
-    std::uint32_t const third = at_least(team, x, bounds[2]);
-    return ((first ^ second ^ third) & bit) | (second & (bit << 1));
+    return at_least(team, x, bounds[0]) & bit;
+  } else {  // the upper bit says which bound the lower one asks for
+    std::uint32_t const upper = at_least(team, x, bounds[1]);
+    std::uint32_t const low = at_least(team, x, (upper & bounds[2]) | (~upper & bounds[0]));
+    return (low & bit) | (upper & (bit << 1));
   }
 }
 

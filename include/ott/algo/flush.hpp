@@ -6,6 +6,7 @@
 #include <ott/algo/score.hpp>
 #include <ott/algo/substitute.hpp>
 #include <ott/algo/team.hpp>
+#include <ott/algo/tensor_share.hpp>
 #include <ott/algo/trace.hpp>
 #include <ott/algo/transform.hpp>
 #include <ott/layout/group_block.hpp>
@@ -94,58 +95,65 @@ OTT_HD constexpr void fetch_group(Team const& team, flush_scratch<P>& scratch, R
 namespace detail {
 
 /// What quantizing does to the tile before its codes can be written.
-template <class P, class Rotation, class Fit, class Quantizer, class Layout, bool IsKey, class Team>
+template <class P, class Rotation, class Fit, class Quantizer, class Layout, bool IsKey, class Team,
+          class Share>
 OTT_HD constexpr void prepare_tile(Team const& team, flush_scratch<P>& scratch,
-                                   typename P::param* params) {
+                                   typename P::param* params, Share share) {
   if constexpr (!Rotation::identity || (IsKey && P::key_factor::present)) {
     transform_rows<P, Rotation, IsKey>(team, scratch);
     team.sync();
   }
   if (scratch.num_traced != 0) {
-    substitute_rows<P>(team, scratch);
+    if constexpr (Layout::by_channel) {
+      substitute_rows<P>(team, scratch, share);
+    } else {
+      substitute_rows<P>(team, scratch);
+    }
     team.sync();
   }
-  fit_slices<P, Fit, Quantizer, Layout>(team, scratch, params);
+  fit_slices<P, Fit, Quantizer, Layout>(team, scratch, params, share);
   team.sync();
 }
 
 }  // namespace detail
 
-/// Quantizes the keys of one traced group.
+/// Quantizes the keys of one traced group, or a share of them.
 /// requires the tile holds them unless they stay exact; marks are published; every member calls; a
 ///          sync before the tile is written
-template <class P, class Team, class Rows>
+template <class P, class Team, class Rows, class Share = whole_tensor>
 OTT_HD constexpr void quantize_keys(Team const& team, flush_scratch<P>& scratch, Rows const& rows,
-                                    group_block<P>& block, int first_pos) {
+                                    group_block<P>& block, int first_pos, Share share = {}) {
   if constexpr (exact_keys<P>) {
+    int const first = share.first(P::group);
     copy_rows<P>(
-        team, P::group, [&](int token) { return rows.key(first_pos + token); },
-        [&](int token) { return block.key_codes() + token * P::head_dim; });
+        team, Share::size(P::group), [&](int i) { return rows.key(first_pos + first + i); },
+        [&](int i) { return block.key_codes() + (first + i) * P::head_dim; });
   } else {
     using quantizer = typename P::key_quantizer;
     using fit = typename P::key_fit;
     detail::prepare_tile<P, typename P::key_rotation, fit, quantizer, key_layout<P>, true>(
-        team, scratch, block.key_params());
+        team, scratch, block.key_params(), share);
     if constexpr (P::key_factor::present) store_factors<P>(team, scratch, block.key_factors());
-    pack_codes<P, quantizer, key_layout<P>, fit>(team, scratch, block.key_codes());
+    pack_codes<P, quantizer, key_layout<P>, fit>(team, scratch, block.key_codes(), share);
   }
 }
 
-/// Quantizes the values of one traced group.
+/// Quantizes the values of one traced group, or a share of them.
 /// requires the same of the values
-template <class P, class Team, class Rows>
+template <class P, class Team, class Rows, class Share = whole_tensor>
 OTT_HD constexpr void quantize_values(Team const& team, flush_scratch<P>& scratch, Rows const& rows,
-                                      group_block<P>& block, int first_pos) {
+                                      group_block<P>& block, int first_pos, Share share = {}) {
   if constexpr (exact_values<P>) {
+    int const first = share.first(P::group);
     copy_rows<P>(
-        team, P::group, [&](int token) { return rows.value(first_pos + token); },
-        [&](int token) { return block.value_codes() + token * P::head_dim; });
+        team, Share::size(P::group), [&](int i) { return rows.value(first_pos + first + i); },
+        [&](int i) { return block.value_codes() + (first + i) * P::head_dim; });
   } else {
     using quantizer = typename P::value_quantizer;
     using fit = typename P::value_fit;
     detail::prepare_tile<P, typename P::value_rotation, fit, quantizer, value_layout<P>, false>(
-        team, scratch, block.value_params());
-    pack_codes<P, quantizer, value_layout<P>, fit>(team, scratch, block.value_codes());
+        team, scratch, block.value_params(), share);
+    pack_codes<P, quantizer, value_layout<P>, fit>(team, scratch, block.value_codes(), share);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <ott/algo/flush_scratch.hpp>
 #include <ott/algo/slices.hpp>
 #include <ott/algo/team.hpp>
+#include <ott/algo/tensor_share.hpp>
 #include <ott/core/array.hpp>
 #include <ott/core/macros.hpp>
 
@@ -80,12 +81,14 @@ OTT_HD constexpr array<std::uint32_t, 2> make_pair(flush_scratch<P> const& scrat
 }
 
 /// Codes of one plane: all of them, or some bits of each.
-template <class P, class Layout, class Plane, class MakePair, class Team>
-OTT_HD constexpr void pack_plane(Team const& team, std::uint32_t* words, MakePair const& make) {
+template <class P, class Layout, class Plane, class MakePair, class Team, class Share>
+OTT_HD constexpr void pack_plane(Team const& team, std::uint32_t* words, Share share,
+                                 MakePair const& make) {
   using map = typename Layout::map;
   using pair = code_pair<Plane, map>;
-  for_each(team, pair::count, [&](int n) {
-    int const first = not_negative(pair::first_word(n));
+  for_each(team, Share::size(pair::count), [&](int n) {
+    int const own = Share::count == 1 ? n : pair::of_share(n, share.index, Share::count);
+    int const first = not_negative(pair::first_word(own));
     fragment_place const origin = Plane::place(first, 0, 0);
     int const token = not_negative(map::token(origin));
     int const channel = not_negative(map::channel(origin));
@@ -99,28 +102,29 @@ OTT_HD constexpr void pack_plane(Team const& team, std::uint32_t* words, MakePai
 
 /// Writes the codes, eight bytes at a time; `Untraced`: it is known that no token was.
 /// requires parameters and bounds are published; every member calls
-template <class P, class Quantizer, class Layout, class Fit, bool Untraced = false, class Team>
+template <class P, class Quantizer, class Layout, class Fit, bool Untraced = false, class Team,
+          class Share = whole_tensor>
 OTT_HD constexpr void pack_codes(Team const& team, flush_scratch<P> const& scratch,
-                                 std::uint32_t* words) {
+                                 std::uint32_t* words, Share share = {}) {
   using codes = typename Layout::codes;
   using low = typename codes::low_plane;
   constexpr bool compares = detail::compares_elements<P, Quantizer, Fit>;
   if constexpr (compares) {
     if (Untraced || scratch.num_traced == 0) {  // else some rows are no elements
-      detail::pack_plane<P, Layout, low>(team, words, [&](int token, int channel) {
+      detail::pack_plane<P, Layout, low>(team, words, share, [&](int token, int channel) {
         return detail::compare_pair<P, Quantizer, Layout, low>(team, scratch, token, channel);
       });
       return;
     }
   }
   if constexpr (!compares || !Untraced) {
-    detail::pack_plane<P, Layout, low>(team, words, [&](int token, int channel) {
+    detail::pack_plane<P, Layout, low>(team, words, share, [&](int token, int channel) {
       return detail::make_pair<P, Quantizer, Layout, Fit, low, 0>(scratch, token, channel);
     });
     if constexpr (codes::split) {
       using high = typename codes::high_plane;
       detail::pack_plane<P, Layout, high>(
-          team, words + low::num_words, [&](int token, int channel) {
+          team, words + low::num_words, share, [&](int token, int channel) {
             return detail::make_pair<P, Quantizer, Layout, Fit, high, low::bits>(scratch, token,
                                                                                  channel);
           });

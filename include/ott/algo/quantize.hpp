@@ -5,6 +5,7 @@
 #include <ott/algo/ranges.hpp>
 #include <ott/algo/slices.hpp>
 #include <ott/algo/team.hpp>
+#include <ott/algo/tensor_share.hpp>
 #include <ott/core/bits.hpp>
 #include <ott/core/exact.hpp>
 #include <ott/core/scalar.hpp>
@@ -13,16 +14,31 @@
 namespace ott {
 namespace detail {
 
+/// Members for one slice: where a team is known to have them, one finds the parameters and one
+/// each bound.
+template <class P, class Fit, class Quantizer, class Team>
+OTT_HD constexpr int members_a_slice(int slices) {
+  if constexpr (compares_elements<P, Quantizer, Fit> && requires { Team::fixed_size; }) {
+    constexpr int most = 1 + Quantizer::max_code;
+    return Team::fixed_size >= most * slices ? most : 1;
+  } else {
+    return 1;
+  }
+}
+
 /// min_max over elements, many members to a slice: the ends of a range do not mind the order.
 /// requires the parts' ranges are published; then a sync
-template <class P, class Fit, class Quantizer, class Layout, class Team>
+template <class P, class Fit, class Quantizer, class Layout, class Team, class Share = whole_tensor>
 OTT_HD constexpr void fit_ranges(Team const& team, flush_scratch<P>& scratch,
-                                 typename P::param* out) {
-  for_each(team, num_slices<P, Layout>, [&](int s) {
+                                 typename P::param* out, Share share = {}) {
+  constexpr int slices = Share::size(num_slices<P, Layout>);
+  constexpr int members = members_a_slice<P, Fit, Quantizer, Team>(slices);
+  for_each(team, members * slices, [&](int i) {
+    int const s = share.first(num_slices<P, Layout>) + i % slices;
     auto const range = range_parts<P, Quantizer, Layout>::of(team, scratch, s);
     auto const params = stored<Quantizer, typename P::param>(Quantizer::fit(range.lo, range.hi));
-    keep_params<P, Quantizer, Layout>(scratch, out, s, params);
-    keep_bounds<P, Fit, Quantizer, Layout>(scratch, s, params);
+    if (i < slices) keep_params<P, Quantizer, Layout>(scratch, out, s, params);
+    keep_bounds<P, Fit, Quantizer, Layout, members>(scratch, s, params, i / slices);
   });
 }
 
@@ -63,14 +79,15 @@ OTT_HD constexpr void search_slices(Team const& team, flush_scratch<P>& scratch,
 
 /// Chooses the parameters of every slice and stores them.
 /// requires every member calls; a sync before parameters are read
-template <class P, class Fit, class Quantizer, class Layout, class Team>
+template <class P, class Fit, class Quantizer, class Layout, class Team, class Share = whole_tensor>
 OTT_HD constexpr void fit_slices(Team const& team, flush_scratch<P>& scratch,
-                                 typename P::param* out) {
+                                 typename P::param* out, Share share = {}) {
+  static_assert(Share::count == 1 || flush_scratch<P>::holds_elements);
   using param = typename P::param;
   if constexpr (flush_scratch<P>::holds_elements) {
-    detail::range_parts<P, Quantizer, Layout>::find(team, scratch);
+    detail::range_parts<P, Quantizer, Layout>::find(team, scratch, share);
     team.sync();
-    detail::fit_ranges<P, Fit, Quantizer, Layout>(team, scratch, out);
+    detail::fit_ranges<P, Fit, Quantizer, Layout>(team, scratch, out, share);
   } else if constexpr (fit_in_parts<Fit>) {
     detail::search_slices<P, Fit, Quantizer, Layout>(team, scratch, out);
   } else {

@@ -12,8 +12,8 @@
 // barriers and without the code for rows that stand in.
 namespace ott {
 
-/// Quantizes the keys in the tile as if none were traced and, if `scores`, calls lowest(rank,
-/// token) for each that may be: score_group, rank_lowest and quantize_keys with barriers in common.
+/// Quantizes the keys in the tile as if none were traced and, if `scores`, finds the lowest tokens
+/// beside it: `lowest` is a lowest_tokens, or does the same.
 /// requires the policy quantizes elements; every member calls; nothing is marked
 template <class P, class Team, class Lowest>
   requires(flush_scratch<P>::holds_elements && !exact_keys<P>)
@@ -24,25 +24,25 @@ OTT_HD constexpr void quantize_untraced_keys(Team const& team, flush_scratch<P>&
   using fit = typename P::key_fit;
   using layout = key_layout<P>;
   if constexpr (flush_scratch<P>::traces) {
-    if (scores) detail::sum_parts<P>(team, scratch);
+    if (scores) lowest.sum(team);
   }
   detail::range_parts<P, quantizer, layout>::template find<true>(team, scratch);
   team.sync();
   if constexpr (flush_scratch<P>::traces) {
-    if (scores) detail::join_parts<P>(team, scratch);
+    if (scores) lowest.join(team);
   }
   detail::fit_ranges<P, fit, quantizer, layout>(turned_team<Team>{team}, scratch,
                                                 block.key_params());
   detail::clear_padding<P, layout>(team, block.key_params());
   team.sync();
   if constexpr (flush_scratch<P>::traces) {
-    if (scores) detail::rank_lots<P>(team, scratch);
+    if (scores) lowest.rank(team);
   }
   pack_codes<P, quantizer, layout, fit, true>(team, scratch, block.key_codes());
   if constexpr (flush_scratch<P>::traces) {
     if (!scores) return;
     team.sync();
-    detail::find_lowest<P>(team, scratch, lowest);
+    lowest.find(team);
   }
 }
 

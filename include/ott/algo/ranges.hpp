@@ -5,6 +5,7 @@
 #include <ott/algo/flush_scratch.hpp>
 #include <ott/algo/slices.hpp>
 #include <ott/algo/team.hpp>
+#include <ott/algo/tensor_share.hpp>
 #include <ott/algo/tile.hpp>
 #include <ott/core/exact.hpp>
 #include <ott/core/scalar.hpp>
@@ -23,16 +24,17 @@ OTT_HD constexpr word_range nothing_yet() {
 /// Ranges of all channels but for traced tokens (`Untraced`: it is known that there are none), a
 /// word of channels at a time, in parts.
 /// shape    ranges: [part][words of a row]
-template <class P, bool Untraced, class Team>
-OTT_HD constexpr void range_channels(Team const& team, flush_scratch<P>& scratch) {
+template <class P, bool Untraced, class Team, class Share>
+OTT_HD constexpr void range_channels(Team const& team, flush_scratch<P>& scratch, Share share) {
   using element = typename P::element;
   constexpr int per_word = element_chunk<element>::per_word;
   constexpr int words = P::head_dim / per_word;
   constexpr int parts = flush_scratch<P>::channel_parts;
   constexpr int at_once = 2;
-  for_each(team, words / at_once * parts, [&](int i) {
-    int const word = i % (words / at_once) * at_once;
-    int const part = i / (words / at_once);
+  constexpr int across = Share::size(words / at_once);
+  for_each(team, across * parts, [&](int i) {
+    int const word = (share.first(words / at_once) + i % across) * at_once;
+    int const part = i / across;
     array<word_range, at_once> ranges{};
     for (int w = 0; w < at_once; ++w) ranges[w] = nothing_yet<element>();
     for (int n = 0; n < P::group / parts; n += 4) {  // groups are multiples of 32 tokens
@@ -55,19 +57,22 @@ OTT_HD constexpr void range_channels(Team const& team, flush_scratch<P>& scratch
 
 /// Ranges of `width` channels of each token, words as they come, in parts.
 /// shape    ranges: [part][token]
-template <class P, class Team>
-OTT_HD constexpr void range_tokens(Team const& team, flush_scratch<P>& scratch, int width) {
+template <class P, class Team, class Share>
+OTT_HD constexpr void range_tokens(Team const& team, flush_scratch<P>& scratch, int width,
+                                   Share share) {
   using element = typename P::element;
   using chunk = element_chunk<element>;
-  for_each(team, P::head_dim / width * P::group, [&](int i) {
+  constexpr int tokens = Share::size(P::group);
+  for_each(team, P::head_dim / width * tokens, [&](int i) {
     word_range range = nothing_yet<element>();
-    int const first = i / P::group * width;
+    int const token = share.first(P::group) + i % tokens;
+    int const first = i / tokens * width;
     for (int channel = first; channel < first + width; channel += chunk::size) {
-      auto const x = scratch.tile.template words_at<4>(i % P::group, channel);
+      auto const x = scratch.tile.template words_at<4>(token, channel);
       OTT_UNROLL
       for (int w = 0; w < 4; ++w) range = widened<element>(team, range, {x[w], x[w]});
     }
-    scratch.ranges[i] = range;
+    scratch.ranges[i / tokens * P::group + token] = range;
   });
 }
 
@@ -109,12 +114,12 @@ struct range_parts {
   static constexpr int stride = Layout::by_channel ? P::head_dim / per_word : P::group;
 
   /// Finds the parts' ranges; then a sync.
-  template <bool Untraced = false, class Team>
-  OTT_HD static constexpr void find(Team const& team, flush_scratch<P>& scratch) {
+  template <bool Untraced = false, class Team, class Share = whole_tensor>
+  OTT_HD static constexpr void find(Team const& team, flush_scratch<P>& scratch, Share share = {}) {
     if constexpr (Layout::by_channel) {
-      range_channels<P, Untraced>(team, scratch);
+      range_channels<P, Untraced>(team, scratch, share);
     } else {
-      range_tokens<P>(team, scratch, halved ? P::head_dim / 2 : Layout::width);
+      range_tokens<P>(team, scratch, halved ? P::head_dim / 2 : Layout::width, share);
     }
   }
   /// The range of slice s. requires the parts are published

@@ -65,14 +65,16 @@ OTT_HD constexpr void keep_params(flush_scratch<P>& scratch, typename P::param* 
   }
 }
 
-/// Keeps where the codes of one slice begin, where elements are compared with that.
-template <class P, class Fit, class Quantizer, class Layout>
+/// Keeps where the codes of one slice begin, where elements are compared with that: all of them, or
+/// those that one of `Members` finds.
+template <class P, class Fit, class Quantizer, class Layout, int Members = 1>
 OTT_HD constexpr void keep_bounds(flush_scratch<P>& scratch, int s,
-                                  typename Quantizer::params const& params) {
+                                  typename Quantizer::params const& params, int member = 0) {
   if constexpr (compares_elements<P, Quantizer, Fit>) {
     if (scratch.num_traced != 0) return;  // some rows are no elements
     OTT_UNROLL
     for (int j = 0; j < Quantizer::max_code; ++j) {
+      if ((j + 1) * Members / (1 + Quantizer::max_code) != member) continue;
       scratch.bounds[j * num_slices<P, Layout> + s] =
           first_above(encoder<Quantizer, typename P::param, true>::of(params), j);
     }

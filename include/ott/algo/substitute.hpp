@@ -2,6 +2,7 @@
 
 #include <ott/algo/flush_scratch.hpp>
 #include <ott/algo/team.hpp>
+#include <ott/algo/tensor_share.hpp>
 #include <ott/core/exact.hpp>
 
 namespace ott {
@@ -9,11 +10,14 @@ namespace ott {
 /// Finds what stands in traced tokens' places, channel by channel; rows in fp32 are rewritten.
 /// requires marks are published and there are some; a channel has one owner: its sum runs in
 ///          position order
+/// shape    channels: a share of them
 /// source   docs/method.md, flush step 2
-template <class P, class Team>
-OTT_HD constexpr void substitute_rows(Team const& team, flush_scratch<P>& scratch) {
+template <class P, class Team, class Share = whole_tensor>
+OTT_HD constexpr void substitute_rows(Team const& team, flush_scratch<P>& scratch,
+                                      Share channels = {}) {
   constexpr int at_once = 8;
-  for_each(team, P::head_dim, [&](int channel) {
+  for_each(team, Share::size(P::head_dim), [&](int own) {
+    int const channel = channels.first(P::head_dim) + own;
     float sum = 0;
     float lo = infinity();
     float hi = -infinity();

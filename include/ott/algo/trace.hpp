@@ -62,10 +62,11 @@ OTT_HD constexpr void gather_held(Team const& team, held_entries<P>& held, State
 
 /// Offers one token to the pool: it enters where there is room, or in place of the largest entry,
 /// which then moves to the evicted pool. False: it cannot enter, and the tracing of its group ends.
+/// shape    state: num_traced and entries of a head_state<P>, or a copy of them
 /// source   docs/method.md, flush step 1
-template <class P>
-OTT_HD constexpr bool offer(held_entries<P>& held, head_state<P>& state, int capacity,
-                            std::uint64_t score, int pos) {
+template <class P, class State>
+OTT_HD constexpr bool offer(held_entries<P>& held, State& state, int capacity, std::uint64_t score,
+                            int pos) {
   bool const full = held.count >= capacity;
   int const at = full ? held.largest() : held.count;  // once: one thread does this for all groups
   if (capacity == 0 || score == never_traced) return false;
@@ -163,9 +164,9 @@ OTT_HD constexpr void rank_lowest(Team const& team, Scratch& scratch) {
 /// Offers a group's tokens in ascending (score, position) and marks those that enter. At most
 /// `pool` tokens of one group can: a later one is larger than all that did. Returns how many.
 /// requires one member calls; score_at(i), token_at(i): of the i-th lowest; marks are clear
-template <class P, class ScoreAt, class TokenAt>
-OTT_HD constexpr int offer_lowest(held_entries<P>& held, head_state<P>& state, int capacity,
-                                  int first_pos, ScoreAt const& score_at, TokenAt const& token_at,
+template <class P, class State, class ScoreAt, class TokenAt>
+OTT_HD constexpr int offer_lowest(held_entries<P>& held, State& state, int capacity, int first_pos,
+                                  ScoreAt const& score_at, TokenAt const& token_at,
                                   std::uint32_t* marks) {
   int const before = held.total;
   for (int i = 0; i < capacity && i < P::group; ++i) {
@@ -179,9 +180,9 @@ OTT_HD constexpr int offer_lowest(held_entries<P>& held, head_state<P>& state, i
 /// Traces the group.
 /// requires the order and what is held are published; every member calls; a sync before marks are
 ///          read
-template <class P, class Team, class Scratch>
-OTT_HD constexpr void trace_group(Team const& team, Scratch& scratch, head_state<P>& state,
-                                  int first_pos, int capacity) {
+template <class P, class Team, class Scratch, class State>
+OTT_HD constexpr void trace_group(Team const& team, Scratch& scratch, State& state, int first_pos,
+                                  int capacity) {
   if (team.rank() != 0) return;
   scratch.num_before = scratch.held.total;
   scratch.num_traced = offer_lowest<P>(

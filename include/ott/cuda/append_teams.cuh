@@ -3,7 +3,6 @@
 #include <nv/target>
 
 #include <ott/core/macros.hpp>
-#include <ott/cuda/arch/part_barrier.cuh>
 #include <ott/cuda/team.cuh>
 
 // Who appends on the device.
@@ -20,22 +19,10 @@ struct warp_team : block_team {
 
 /// A block of `Threads`.
 template <int Threads>
-struct whole_block : block_team {
-  OTT_HD int size() const { return Threads; }
+struct whole_block : sized_team<Threads> {
   OTT_HD bool any(bool own) const {
     NV_IF_ELSE_TARGET(NV_IS_DEVICE, (return __syncthreads_or(own) != 0;), (return own;))
   }
-};
-
-/// Part number Part of a block's threads, `Threads` in each.
-template <int Part, int Threads>
-struct part_of_block : block_team {
-  OTT_HD int rank() const {
-    NV_IF_ELSE_TARGET(NV_IS_DEVICE, (return static_cast<int>(threadIdx.x) - Part * Threads;),
-                      (return 0;))
-  }
-  OTT_HD int size() const { return Threads; }
-  OTT_HD void sync() const { NV_IF_TARGET(NV_IS_DEVICE, (arch::sync_part<1 + Part, Threads>();)) }
 };
 
 }  // namespace ott

@@ -141,20 +141,19 @@ void cuda_backend<P>::append(layer_view<P> layer, batch_view batch, view<element
                              view<element const> v, stream s) {
   char const* const where = "ott::cuda_backend::append";
   std::int64_t const heads = std::int64_t{batch.count} * layer.num_kv_heads;
-  launch_shape const each{heads, append_threads, sizeof(flush_scratch<P>), true};
   if constexpr (bulk_append<P>::possible) {
     if (batch.max_rows >= bulk_append<P>::least_rows) {
       append_in_bulk<P>(where, layer, batch, k, v, s);
       return;
     }
   }
-  // About a block a multiprocessor: it looks after several heads, of which few flush in one step.
-  std::int64_t const blocks = device_attribute(cudaDevAttrMultiProcessorCount);
-  std::int64_t const each_block =
-      heads < append_most * blocks ? ceil_div(heads, blocks) : std::int64_t{append_most};
+  using flush = step_flush<P>;
+  append_crews const crews =
+      deal_heads<P>(heads, device_attribute(cudaDevAttrMultiProcessorCount), has_clusters());
   launch(where, append_kernel<P>,
-         {ceil_div(heads, each_block), step_threads, step_flush<P>::shared_bytes, true}, s, layer,
-         batch, k, v, static_cast<int>(each_block));
+         {std::int64_t{crews.count} * crews.size, flush::threads, flush::shared_bytes, true,
+          crews.size},
+         s, layer, batch, k, v, crews);
 }
 
 template <cache_policy P>

@@ -1,12 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
+#include <ott/algo/lowest_tokens.hpp>
 #include <ott/algo/quantize_untraced.hpp>
 #include <ott/core/view.hpp>
 #include <ott/cuda/append_kernel.cuh>
 #include <ott/cuda/arch/grid_order.cuh>
 #include <ott/cuda/bulk_work.cuh>
+#include <ott/cuda/estimated_tokens.cuh>
 #include <ott/cuda/team.cuh>
 #include <ott/cuda/trace_head.cuh>
 #include <ott/layout/batch_view.hpp>
@@ -74,16 +77,26 @@ __global__ void __launch_bounds__(append_threads, group_blocks)
   auto const leave = [&](int rank, int token) {
     bulk::candidates_of(block)[rank] = {scratch.scores[token], token, 0};
   };
+  using estimated = estimated_tokens<P, decltype(leave)>;
+  using lowest_type =
+      std::conditional_t<estimated::possible, estimated, lowest_tokens<P, decltype(leave)>>;
+  lowest_type const lowest{scratch, leave};
   if constexpr (Early && flush_scratch<P>::holds_elements && !exact_keys<P>) {
-    quantize_untraced_keys<P>(team, scratch, block, scores, leave);
+    quantize_untraced_keys<P>(team, scratch, block, scores, lowest);
   } else {
     if constexpr (bulk::traces) {
       if (scores) {
-        score_group<P>(team, scratch, group * P::group);
+        if constexpr (sums_integers<typename P::selection, typename P::element>) {
+          lowest.sum(team);
+          team.sync();
+          lowest.join(team);
+        } else {
+          score_group<P>(team, scratch, group * P::group);
+        }
         team.sync();
-        detail::rank_lots<P>(team, scratch);
+        lowest.rank(team);
         team.sync();
-        detail::find_lowest<P>(team, scratch, leave);
+        lowest.find(team);
         team.sync();
       }
     }

@@ -27,12 +27,16 @@ inline int device_attribute(cudaDeviceAttr attribute) {
   return value;
 }
 
+/// Can blocks start together, and kernels before the one ahead of them ends?
+inline bool has_clusters() { return device_attribute(cudaDevAttrComputeCapabilityMajor) >= 9; }
+
 /// How a kernel starts.
 struct launch_shape {
   std::int64_t blocks;
   int threads;
   std::size_t shared_bytes = 0;
   bool overlaps = false;  // may start before the kernel ahead ends, and waits for it itself
+  int cluster = 1;        // blocks that start together. requires has_clusters() where more than one
 };
 
 /// Shared memory of one block, checked and asked for. Throws errc::device where the device has
@@ -64,11 +68,18 @@ void launch(char const* what, void (*kernel)(Params...), launch_shape shape, cud
   config.blockDim = dim3(static_cast<unsigned>(shape.threads));
   config.dynamicSmemBytes = shape.shared_bytes;
   config.stream = s;
-  cudaLaunchAttribute overlap{};
-  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  overlap.val.programmaticStreamSerializationAllowed = 1;
-  config.attrs = &overlap;
-  config.numAttrs = shape.overlaps && device_attribute(cudaDevAttrComputeCapabilityMajor) >= 9;
+  cudaLaunchAttribute attributes[2]{};
+  config.attrs = attributes;
+  if (shape.overlaps && has_clusters()) {
+    cudaLaunchAttribute& overlap = attributes[config.numAttrs++];
+    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    overlap.val.programmaticStreamSerializationAllowed = 1;
+  }
+  if (shape.cluster > 1) {
+    cudaLaunchAttribute& cluster = attributes[config.numAttrs++];
+    cluster.id = cudaLaunchAttributeClusterDimension;
+    cluster.val.clusterDim = {static_cast<unsigned>(shape.cluster), 1, 1};
+  }
   check(cudaLaunchKernelEx(&config, kernel, args...), what);
 }
 

@@ -5,107 +5,217 @@
 
 #include <ott/algo/flush.hpp>
 #include <ott/cuda/append_teams.cuh>
+#include <ott/cuda/arch/async_copy.cuh>
+#include <ott/cuda/estimated_tokens.cuh>
 #include <ott/layout/head_state.hpp>
 
-// How one block flushes one group as fast as it can: three things at once, each by a third of it.
+// How blocks that start together flush one group as fast as they can: each looks for outliers by
+// itself and quantizes a share of keys or of values.
 namespace ott {
 
-inline constexpr int step_part = 256;
-inline constexpr int step_threads = 3 * step_part;
-
-/// Shared memory of a block that flushes keys and values side by side.
+/// Shared memory of a block that quantizes a share.
 template <class P>
 struct step_scratch {
-  /// The record's beginning.
-  struct alignas(16) head_copy {
-    std::int32_t length;
-    std::int32_t num_groups;
-    std::int32_t num_traced;
-    std::int32_t reserved;
-    traced_entry entries[head_state<P>::num_entries];
-  };
   flush_scratch<P> keys;
   flush_scratch<P> values;
-  head_copy head;
+  std::uint64_t bar;  // scores below it enter the pools as they were
+  /// What all blocks but the first trace into, in place of the state.
+  struct {
+    std::int32_t num_traced;
+    traced_entry entries[head_state<P>::num_entries];
+  } untold;
 };
 
-/// Flushes one group: a part of the block looks for outliers, and the others quantize keys and
-/// values as if there were none; where there are, they do it again. The bytes are flush_group's.
-/// requires every thread of a block of step_threads calls; no quantizer rewrites its tile
-template <class P, class Rows>
-__device__ void flush_in_parts(step_scratch<P>& scratch, Rows const& rows, head_state<P>& state,
-                               group_block<P>& block, int first_pos, int capacity) {
-  constexpr bool traces = flush_scratch<P>::traces;
-  using head_copy = typename step_scratch<P>::head_copy;
-  whole_block<step_threads> const all;
-  part_of_block<0, step_part> const tracers;
-  part_of_block<1, step_part> const of_keys;
-  part_of_block<2, step_part> const of_values;
-  int const part = static_cast<int>(threadIdx.x) / step_part;
-
-  all.sync();  // the scratch and the entries of the group before are no longer read
-  if constexpr (traces) {
-    static_assert(offsetof(head_state<P>, entries) == offsetof(head_copy, entries));
-    for_each(all, static_cast<int>(sizeof(head_copy) / 16), [&](int i) {
-      fetch_chunk(all, reinterpret_cast<std::uint32_t*>(&scratch.head) + 4 * i,
-                  reinterpret_cast<float const*>(&state) + 4 * i);
-    });
-  }
-  if constexpr (traces || !exact_keys<P>) {
-    fetch_group<P>(all, scratch.keys, rows, first_pos, true);
-  }
-  if constexpr (!exact_values<P>) fetch_group<P>(all, scratch.values, rows, first_pos, false);
-  clear_marks<P>(all, scratch.keys);
-  clear_marks<P>(all, scratch.values);
-  settle(all);
-  all.sync();
-  for (bool again = false;; again = true) {
-    bool enters = false;
-    if (part == 0) {
-      if constexpr (traces) {
-        if (!again) {
-          gather_held<P>(tracers, scratch.keys.held, scratch.head);
-          tracers.sync();
-          enters = find_outliers<P>(tracers, scratch.keys, first_pos, capacity);
-        }
-      }
-    } else if (part == 1) {
-      quantize_keys<P>(of_keys, scratch.keys, rows, block, first_pos);
-    } else {
-      quantize_values<P>(of_values, scratch.values, rows, block, first_pos);
-    }
-    if (!traces || again || !all.any(enters)) break;
-    if (part == 0) {
-      trace_outliers<P>(tracers, scratch.keys, rows, state, first_pos, capacity);
-      for_each(tracers, P::group / 32,
-               [&](int word) { scratch.values.marks[word] = scratch.keys.marks[word]; });
-      if (tracers.rank() == 0) scratch.values.num_traced = scratch.keys.num_traced;
-    }
-    all.sync();
-  }
-  for_each(all, P::group / 32, [&](int word) { block.v.marks[word] = scratch.keys.marks[word]; });
-}
-
-/// How a policy's groups are flushed in a step: side by side where tiles stay as they were loaded
-/// and two scratches fit the shared memory of every architecture, else by the block as one team.
+/// How the groups of a policy are flushed in a step.
 template <class P>
 struct step_flush {
-  static constexpr bool in_parts =
-      flush_scratch<P>::holds_elements && sizeof(step_scratch<P>) <= 98 * 1024;
+  static constexpr int shares = 4;  // of keys, and of values
+  /// Where tiles stay as they were loaded and two of them fit the shared memory of every
+  /// architecture; else a block flushes a group alone.
+  static constexpr bool in_shares = flush_scratch<P>::holds_elements &&
+                                    quantizes_in_shares<P, shares> &&
+                                    sizeof(step_scratch<P>) <= 98 * 1024;
+  static constexpr int crew = in_shares ? 2 * shares : 1;  // blocks, where such can start together
+  static constexpr int threads = in_shares ? 256 : 768;
+  static constexpr int resident = in_shares ? 2 : 1;  // blocks on a multiprocessor
   static constexpr std::size_t shared_bytes =
-      in_parts ? sizeof(step_scratch<P>) : sizeof(flush_scratch<P>);
+      in_shares ? sizeof(step_scratch<P>) : sizeof(flush_scratch<P>);
+};
 
+/// A block's share of a group's flush. The bytes of all shares are flush_group's.
+/// requires every thread of a block of step_flush<P>::threads calls
+template <class P>
+class group_share {
+  using flush = step_flush<P>;
+  using element = typename P::element;
+  using team_type = whole_block<flush::threads>;
+  struct ordered_token {
+    flush_scratch<P>& scratch;
+    __device__ void operator()(int rank, int token) const { scratch.order[rank] = token; }
+  };
+  using estimated = estimated_tokens<P, ordered_token>;
+  static constexpr bool traces = flush_scratch<P>::traces;
+
+ public:
+  /// shape rank: of the block in its crew; those of keys come first
+  __device__ group_share(unsigned char* shared, int rank)
+      : scratch_{*reinterpret_cast<step_scratch<P>*>(shared)},
+        keys_{rank < flush::shares},
+        leads_{rank == 0},
+        share_{rank % flush::shares} {}
+
+  /// Begins to load what this block needs of a group.
   template <class Rows>
-  __device__ static void flush(unsigned char* shared, Rows const& rows, head_state<P>& state,
-                               group_block<P>& block, int first_pos, int capacity) {
-    if constexpr (in_parts) {
-      flush_in_parts<P>(*reinterpret_cast<step_scratch<P>*>(shared), rows, state, block, first_pos,
-                        capacity);
-    } else {
-      flush_group<P>(whole_block<step_threads>{}, *reinterpret_cast<flush_scratch<P>*>(shared),
-                     rows, state, block, first_pos, capacity);
+  __device__ void fetch(Rows const& rows, int first_pos) {
+    team_.sync();  // what was loaded before is no longer read
+    if (traces || (keys_ && !exact_keys<P>)) fetch_tensor(scratch_.keys, rows, first_pos, true);
+    arch::commit_copies();
+    if (!keys_ && !exact_values<P>) fetch_tensor(scratch_.values, rows, first_pos, false);
+    arch::commit_copies();
+    clear_marks<P>(team_, scratch_.keys);
+  }
+  /// Takes what the pools hold, once a sequence and call: gather_held by one warp.
+  __device__ void hold(head_state<P> const& state, int capacity) {
+    if constexpr (traces) {
+      if (team_.rank() < 32) hold_entries(state, capacity);
     }
   }
+  /// Waits for the keys.
+  __device__ void settle() {
+    arch::wait_copies<1>();
+    team_.sync();
+  }
+  /// May a token of the group enter the pools?
+  __device__ bool finds_outliers(int first_pos, int capacity) {
+    if constexpr (!traces) {
+      return false;
+    } else if constexpr (estimated::possible) {
+      flush_scratch<P>& scratch = scratch_.keys;
+      std::uint64_t const bar = scratch_.bar;
+      if (bar == 0) return false;
+      ordered_token const ordered{scratch};
+      estimated const lowest{scratch, ordered};
+      lowest.sum(team_);
+      team_.sync();
+      if (!team_.any(lowest.any_below(team_, bar))) return false;
+      lowest.join(team_);
+      team_.sync();
+      lowest.rank(team_);
+      team_.sync();
+      lowest.find(team_);
+      team_.sync();
+      return scratch.scores[scratch.order[0]] < bar;
+    } else {
+      return team_.any(find_outliers<P>(team_, scratch_.keys, first_pos, capacity));
+    }
+  }
+  /// Traces them; the first block writes the state.
+  template <class Rows>
+  __device__ void trace(Rows const& rows, head_state<P>& state, int first_pos, int capacity) {
+    if constexpr (traces) {
+      flush_scratch<P>& scratch = scratch_.keys;
+      if constexpr (!estimated::possible) {
+        rank_lowest<P>(team_, scratch);
+        team_.sync();
+      }
+      if (leads_) {
+        trace_group<P>(team_, scratch, state, first_pos, capacity);
+      } else {
+        trace_group<P>(team_, scratch, scratch_.untold, first_pos, capacity);
+      }
+      if (team_.rank() == 0) scratch_.bar = scratch.held.bar(capacity);
+      team_.sync();
+      if (leads_) copy_traced<P>(team_, state, rows, scratch.num_before, scratch.num_traced);
+    }
+  }
+  /// Writes this block's share. requires marks are published
+  template <class Rows>
+  __device__ void quantize(Rows const& rows, group_block<P>& block, int first_pos) {
+    tensor_share<flush::shares> const share{share_};
+    if (leads_) {
+      for_each(team_, P::group / 32,
+               [&](int word) { block.v.marks[word] = scratch_.keys.marks[word]; });
+    }
+    if (keys_) {
+      quantize_keys<P>(team_, scratch_.keys, rows, block, first_pos, share);
+      return;
+    }
+    take_marks();
+    arch::wait_copies<0>();
+    team_.sync();
+    quantize_values<P>(team_, scratch_.values, rows, block, first_pos, share);
+  }
+
+ private:
+  __device__ void hold_entries(head_state<P> const& state, int capacity) {
+    constexpr int rounds = ceil_div(head_state<P>::num_entries, 32);
+    held_entries<P>& held = scratch_.keys.held;
+    int const lane = team_.rank();
+    traced_entry entries[rounds];  // all are asked for before it is known how many there are
+    OTT_UNROLL
+    for (int n = 0; n < rounds; ++n) {
+      if (n * 32 + lane < head_state<P>::num_entries) entries[n] = state.entries[n * 32 + lane];
+    }
+    int const total = state.num_traced;
+    int count = 0;
+    OTT_UNROLL
+    for (int n = 0; n < rounds; ++n) {
+      int const e = n * 32 + lane;
+      bool const own = e < total && entries[n].evicted == 0;
+      unsigned const all = __ballot_sync(~0u, own);
+      int const at = count + __popc(all & ((1u << lane) - 1u));
+      if (own) held.entries[at] = {entries[n].score, entries[n].pos, e};
+      count += __popc(all);
+    }
+    if (lane == 0) {
+      held.count = count;
+      held.total = total;
+    }
+    __syncwarp();
+    std::uint64_t const bar = held.bar(capacity);
+    if (lane == 0) scratch_.bar = bar;
+  }
+  template <class Rows>
+  __device__ void fetch_tensor(flush_scratch<P>& scratch, Rows const& rows, int first_pos,
+                               bool keys) {
+    constexpr int row_chunks = P::head_dim / element_chunk<element>::size;
+    constexpr int at_once = flush::threads / row_chunks;  // rows
+    if constexpr (flush::threads % row_chunks == 0 && P::group % at_once == 0) {
+      if (first_pos + P::group <= rows.first_new) {
+        int const token = team_.rank() / row_chunks;
+        int const channel = team_.rank() % row_chunks * element_chunk<element>::size;
+        element const* const window =
+            (keys ? rows.state->window_k : rows.state->window_v) + channel;
+        int row = first_pos % window_capacity<P> + token;
+        OTT_UNROLL
+        for (int n = 0; n < P::group / at_once; ++n) {
+          if (row >= window_capacity<P>) row -= window_capacity<P>;
+          arch::copy_async_16(true, scratch.tile.at(token + n * at_once, channel),
+                              window + row * P::head_dim);
+          row += at_once;
+        }
+        return;
+      }
+    }
+    fetch_group<P>(team_, scratch, rows, first_pos, keys);
+  }
+  /// Values of tokens that were not traced do not mind that others were.
+  __device__ void take_marks() {
+    constexpr int own_words = P::group / 32 / flush::shares;
+    std::uint32_t own = 0;
+    for (int word = 0; word < own_words; ++word) {
+      own |= scratch_.keys.marks[share_ * own_words + word];
+    }
+    for_each(team_, P::group / 32,
+             [&](int word) { scratch_.values.marks[word] = scratch_.keys.marks[word]; });
+    if (team_.rank() == 0) scratch_.values.num_traced = own == 0 ? 0 : scratch_.keys.num_traced;
+  }
+
+  team_type team_;
+  step_scratch<P>& scratch_;
+  bool keys_;
+  bool leads_;
+  int share_;
 };
 
 }  // namespace ott

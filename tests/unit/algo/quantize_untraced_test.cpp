@@ -3,6 +3,7 @@
 #include <memory>
 
 #include <ott/algo/flush.hpp>
+#include <ott/algo/lowest_tokens.hpp>
 #include <ott/algo/quantize_untraced.hpp>
 #include <support/catch.hpp>
 #include <support/random_kv.hpp>
@@ -45,10 +46,12 @@ void check(std::uint64_t seed) {
   for (int i = 0; i < P::pool; ++i) lowest[i] = scratch->order[i];
   ott::quantize_keys<P>(team, *scratch, rows, *want, 0);
   int found = 0;
-  ott::quantize_untraced_keys<P>(team, *scratch, *got, true, [&](int rank, int token) {
+  auto const compare = [&](int rank, int token) {
     REQUIRE(token == lowest[rank]);
     ++found;
-  });
+  };
+  ott::quantize_untraced_keys<P>(team, *scratch, *got, true,
+                                 ott::lowest_tokens<P, decltype(compare)>{*scratch, compare});
   CHECK(found == P::pool);
 
   ott::load_tile<P>(team, *scratch, [&](int token) { return rows.value(token); });

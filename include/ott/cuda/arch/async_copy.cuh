@@ -32,6 +32,13 @@ __device__ __forceinline__ void prefetch(void const* global) {
   asm volatile("prefetch.global.L2 [%0];" ::"l"(global));
 }
 
+/// The same of many bytes (sm_90; elsewhere nothing). requires both multiples of 16
+__device__ __forceinline__ void prefetch_bytes(void const* global, std::uint32_t bytes) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(global), "r"(bytes));
+#endif
+}
+
 /// An address as one value, which the compiler does not take apart again.
 template <class T>
 __device__ __forceinline__ T* fixed(T* address) {

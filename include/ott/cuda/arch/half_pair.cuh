@@ -12,6 +12,15 @@ __device__ __forceinline__ std::uint32_t add_pair(std::uint32_t a, std::uint32_t
   return sum;
 }
 
+/// |a| + |b|.
+__device__ __forceinline__ std::uint32_t add_sizes(std::uint32_t a, std::uint32_t b) {
+  std::uint32_t sum;
+  asm("{.reg .b32 x, y;\n abs.f16x2 x, %1;\n abs.f16x2 y, %2;\n add.rn.f16x2 %0, x, y;}"
+      : "=r"(sum)
+      : "r"(a), "r"(b));
+  return sum;
+}
+
 /// a * b.
 __device__ __forceinline__ std::uint32_t multiply_pair(std::uint32_t a, std::uint32_t b) {
   std::uint32_t product;
