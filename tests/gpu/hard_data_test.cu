@@ -38,7 +38,7 @@ struct hard_case {
   using element = typename P::element;
   int tokens;
   std::mt19937 rng{7};
-  std::normal_distribution<float> normal;
+  std::normal_distribution<float> normal{};
 
   template <class Key, class Value, class Query>
   void check(char const* what, Key const& key, Value const& value, Query const& query) {
