@@ -42,7 +42,7 @@ struct launch_shape {
 /// Shared memory of one block, checked and asked for. Throws errc::device where the device has
 /// less.
 inline void reserve_shared(char const* what, void const* kernel, std::size_t bytes) {
-  constexpr std::size_t without_asking = 48 * 1024;
+  constexpr std::size_t without_asking = 32 * 1024;  // 48 with what a kernel declares itself
   if (bytes <= without_asking) return;
   int const most = device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
   if (bytes > static_cast<std::size_t>(most)) {
