@@ -17,6 +17,9 @@ struct small : ott::paper_policy {
 struct in_shares : ott::paper_policy {  // a group is flushed by several blocks
   static constexpr int head_dim = 32, residual = 8;
 };
+struct kivi_narrow : ott::kivi_policy {  // just below what needs no asking for shared memory
+  static constexpr int head_dim = 64;
+};
 struct kivi_small : ott::kivi_policy {
   static constexpr int head_dim = 64, group = 32, residual = 8;
 };
@@ -48,8 +51,9 @@ void stagger(rig<P>& r) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("decode steps leave the host's bytes", "", ott::paper_policy,
-                   ott::rotated_policy, ott::dense_policy, kivi_small, small, ott_test::bf16_four,
-                   ott_test::float_three, ott_test::dense_keys, ott_test::turned) {
+                   ott::rotated_policy, ott::dense_policy, kivi_small, kivi_narrow, small,
+                   ott_test::bf16_four, ott_test::float_three, ott_test::dense_keys,
+                   ott_test::turned) {
   using P = TestType;
   if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
   rig<P> r(5, 3, 7 + 400 / P::group);
