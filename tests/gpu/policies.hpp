@@ -44,6 +44,20 @@ struct swap_pairs {
   }
 };
 
+/// Another: the channels in reverse order, negated.
+struct mirror {
+  static constexpr char const* name = "mirror";
+  static constexpr bool identity = false;
+  template <int D, class Row>
+  OTT_HD static constexpr void apply(Row&& row) {
+    for (int c = 0; c < D / 2; ++c) {
+      float const a = row[c];
+      row[c] = -row[D - 1 - c];
+      row[D - 1 - c] = -a;
+    }
+  }
+};
+
 struct bf16_four : ott::rotated_policy {
   using element = ott::bf16;
   using param = ott::bf16;
@@ -70,6 +84,14 @@ struct wide_two : ott::paper_policy {
 struct wide_bf16 : ott::rotated_policy {
   using element = ott::bf16;
   static constexpr int head_dim = 256;
+};
+struct rotated_96 : ott::rotated_policy {
+  static constexpr int head_dim = 96, group = 64;
+};
+struct mirrored : ott::rotated_policy {
+  using key_rotation = mirror;
+  using value_rotation = mirror;
+  static constexpr int head_dim = 112, group = 64, residual = 16;
 };
 struct dense_bf16 : ott::dense_policy {
   using element = ott::bf16;

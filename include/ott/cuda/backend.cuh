@@ -78,8 +78,7 @@ void attend_few(attend_args<P> const& args, attend_shape<P> const& shape, int ma
   } else {
     using block = typename split_shape<P>::block;
     std::int64_t const count = args.batch.count, heads = args.layer.num_kv_heads;
-    std::int64_t const turned = P::key_rotation::identity ? 0 : count * heads;
-    launch(where, plan_kernel<P>, {1 + turned, plan_threads}, s, args, plan, split_rows);
+    launch(where, plan_kernel<P>, {1, plan_threads}, s, args, plan, split_rows);
     int const tiles = ceil_div(shape.most_rows * args.q_per_kv(), split_rows);
     int const most_splits = ceil_div(max_groups, rule::least_groups);
     std::int64_t const work = count * tiles * heads * (rule::exact_splits + most_splits);

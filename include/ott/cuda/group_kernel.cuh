@@ -10,7 +10,6 @@
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/group_shared.cuh>
 #include <ott/cuda/group_work.cuh>
-#include <ott/cuda/rotate_kernel.cuh>
 #include <ott/cuda/runtime.cuh>
 #include <ott/cuda/split_loop.cuh>
 #include <ott/cuda/split_plan.hpp>
@@ -28,17 +27,16 @@ __global__ void __launch_bounds__(32 * Tuning::get().warps, Tuning::get().blocks
   constexpr group_tuning tuning = Tuning::get();
   using shared_type = group_shared<P, Sets, tuning.warps, tuning.stages>;
   using list_type = group_list<P, typename shared_type::work>;
-  if constexpr (P::key_rotation::identity) arch::wait_for_kernel_ahead();
+  arch::wait_for_kernel_ahead();
   arch::let_next_kernel_start();  // merge_kernel, which waits for the end of this one
   if (threadIdx.x == 0) {  // what the first split will ask for: address translation takes its time
     arch::prefetch(args.layer.page_table);
-    arch::prefetch(P::key_rotation::identity ? args.q.data : plan.rotated);
+    arch::prefetch(args.q.data);
   }
   auto& shared = block_shared<shared_type>();
   list_type const list{args, plan, reinterpret_cast<listed_sequence*>(&shared + 1)};
   int const thread = static_cast<int>(threadIdx.x);
   split_loop<P, Sets, shared_type>{args, plan, shared, list, thread % 32, thread / 32}.run();
-  arch::wait_for_kernel_ahead();
 }
 
 /// Attention of the call's sequences with few rows. Capturable.
@@ -57,11 +55,6 @@ void launch_groups(attend_args<P> const& args, split_plan const& plan, cuda_stre
            std::to_string(args.batch.count),
            "at most " + std::to_string(
                             (most - int{sizeof(shared_type)}) / int{sizeof(listed_sequence)} - 1));
-    }
-    if constexpr (!P::key_rotation::identity) {
-      launch("ott: rotate_kernel", rotate_kernel<P>,
-             {std::int64_t{args.batch.count} * args.layer.num_kv_heads, rotate_threads, 0, true}, s,
-             args, plan);
     }
     int const room = default_group_tuning<P, Sets>::shared_bytes / (bytes + 1024);
     int const blocks = room < 1 ? 1 : room < tuning.blocks ? room : tuning.blocks;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 
@@ -8,6 +9,7 @@
 #include <ott/cuda/arch/grid_order.cuh>
 #include <ott/cuda/arch/numeric.cuh>
 #include <ott/cuda/attend_args.hpp>
+#include <ott/cuda/hadamard_lanes.cuh>
 #include <ott/cuda/rotate_rows.cuh>
 #include <ott/cuda/runtime.cuh>
 #include <ott/cuda/split_plan.hpp>
@@ -44,6 +46,7 @@ struct merge_row {
   std::int64_t line;    // of the first split
   std::int64_t stride;  // between splits' lines
   int splits;
+  int group_splits;
   float* weights;  // [round_up(most_splits, 32)]
 
   /// Maximum and sum of the lines' states, and the lines' weights, by one warp.
@@ -70,36 +73,42 @@ struct merge_row {
     __syncwarp();
     return {top, sum};
   }
-  /// Adds four channels of lines [begin, end), weighted, to their strands: every stride-th line
-  /// from strand `own` on. `weigh` makes the weights when the first lines are under way.
-  /// requires quad < quads; Own strands: all, or one
-  template <int Own, class Weigh>
-  __device__ __forceinline__ void add(float4 (&sums)[Own], int begin, int end, int own, int quad,
+  /// Adds four channels of all lines, weighted, to their strands: every stride-th line from strand
+  /// `own` on. `weigh` makes the weights when the first lines are under way.
+  /// requires quad < quads; Own strands: all, or one; Parts: 2 where groups' lines are summed apart
+  template <int Parts, int Own, class Weigh>
+  __device__ __forceinline__ void add(float4 (&sums)[Parts][Own], int own, int quad,
                                       Weigh const& weigh) const {
     constexpr int step = strands / Own;
 #pragma unroll 1
-    for (int first = begin / strands * strands + own; first < end; first += batch * step) {
+    for (int first = own; first < splits; first += batch * step) {
       float4 x[batch];
       OTT_UNROLL
       for (int i = 0; i < batch; ++i) {
-        int const s = min(max(first + i * step, begin), end - 1);
+        int const s = min(first + i * step, splits - 1);
         x[i] = *reinterpret_cast<float4 const*>(plan.out + at(s) * P::head_dim + 4 * quad);
       }
       weigh();
       OTT_UNROLL
       for (int i = 0; i < batch; ++i) {
         int const s = first + i * step;
-        float const w = s >= begin && s < end ? weights[s] : 0.0f;
+        float const w = s < splits ? weights[s] : 0.0f;
         if (w == 0) continue;  // not among them, or nothing seen
-        float4& sum = sums[i % Own];
-        sum.x = fmaf(w, x[i].x, sum.x), sum.y = fmaf(w, x[i].y, sum.y);
-        sum.z = fmaf(w, x[i].z, sum.z), sum.w = fmaf(w, x[i].w, sum.w);
+        if (Parts == 1 || s < group_splits) {
+          add(sums[0][i % Own], w, x[i]);
+        } else {
+          add(sums[Parts - 1][i % Own], w, x[i]);
+        }
       }
     }
     weigh();
   }
 
  private:
+  __device__ __forceinline__ static void add(float4& sum, float w, float4 const& x) {
+    sum.x = fmaf(w, x.x, sum.x), sum.y = fmaf(w, x.y, sum.y);
+    sum.z = fmaf(w, x.z, sum.z), sum.w = fmaf(w, x.w, sum.w);
+  }
   __device__ __forceinline__ std::int64_t at(int split) const { return line + split * stride; }
   __device__ __forceinline__ float2 state_of(int split) const {
     return *reinterpret_cast<float2 const*>(plan.state + 2 * at(split));
@@ -149,21 +158,25 @@ __global__ void __launch_bounds__(merge_threads)
     }
     int const splits = group_splits + split_rule<P>::exact_splits;
     int const line = plan.first_line(begin, first, rows, 0) + row * plan.row_lines();
-    row_type const lines{plan, std::int64_t{line} * plan.num_q_heads + head,
-                         std::int64_t{plan.split_lines(rows)} * plan.num_q_heads, splits,
+    row_type const lines{plan,
+                         std::int64_t{line} * plan.num_q_heads + head,
+                         std::int64_t{plan.split_lines(rows)} * plan.num_q_heads,
+                         splits,
+                         group_splits,
                          weights[warp]};
     bool weighed = false;
     auto const weigh = [&] {
       if (!weighed) state = lines.weigh(lane), weighed = true;
     };
 #pragma unroll 1
-    for (int i = 0; i < parts * row_type::lane_quads; ++i) {
-      int const quad = min(i / parts * 32 + lane, row_type::quads - 1);
-      bool const of_groups = i % parts == 0;
-      float4 sums[own_strands] = {};
-      lines.add(sums, of_groups ? 0 : group_splits, parts == 2 && of_groups ? group_splits : splits,
-                strand, quad, weigh);
-      *reinterpret_cast<float4*>((of_groups ? groups : exact)[warp] + 4 * quad) = detail::sum(sums);
+    for (int i = 0; i < row_type::lane_quads; ++i) {
+      int const quad = min(i * 32 + lane, row_type::quads - 1);
+      float4 sums[parts][own_strands] = {};
+      lines.add(sums, strand, quad, weigh);
+      *reinterpret_cast<float4*>(groups[warp] + 4 * quad) = detail::sum(sums[0]);
+      if (parts == 2) {
+        *reinterpret_cast<float4*>(exact[warp] + 4 * quad) = detail::sum(sums[parts - 1]);
+      }
     }
   }
   // What warps have summed of a row, its strands in their order.
@@ -171,13 +184,31 @@ __global__ void __launch_bounds__(merge_threads)
     if constexpr (RowWarps == 1) return sums[r][c];
     return (sums[0][c] + sums[1][c]) + (sums[2][c] + sums[3][c]);
   };
-  constexpr bool together = RowWarps > 1 || !P::value_rotation::identity;
-  if constexpr (together) {
-    __syncthreads();
-  } else {
-    __syncwarp();
-  }
-  if constexpr (!P::value_rotation::identity) {
+  constexpr bool in_registers = std::same_as<typename P::value_rotation, hadamard>;
+  auto const row_is_there = [] {  // what the warps of a row, or of all rows, have written
+    if constexpr (RowWarps > 1 || (parts == 2 && !in_registers)) {
+      __syncthreads();
+    } else {
+      __syncwarp();
+    }
+  };
+  row_is_there();
+  if constexpr (in_registers) {
+    constexpr int each = 4 * row_type::lane_quads;  // channels
+    int const own = min(each * lane, D - each);
+    if (strand == 0) {
+      float x[each];
+      OTT_UNROLL
+      for (int c = 0; c < each; ++c) x[c] = joined(groups, own_row, own + c);
+      rotate_lanes<D>(x, lane, [](int n) { return n; });
+      __syncwarp();
+      if (each * lane < D) {
+        OTT_UNROLL
+        for (int c = 0; c < each; ++c) groups[own_row][own + c] = x[c];
+      }
+    }
+    row_is_there();
+  } else if constexpr (parts == 2) {
     if constexpr (RowWarps > 1) {
       for (int c = thread; c < D; c += merge_threads) groups[0][c] = joined(groups, 0, c);
       __syncthreads();

@@ -17,6 +17,27 @@ __device__ score_rule score_rule_of(attend_args<P> const& args) {
   return {args.options.scale, args.options.soft_cap, args.options.sliding_window};
 }
 
+/// Rotates the tile's queries, as many rows at a time as the scratch holds.
+template <class P, class Block>
+__device__ void read_rotated_queries(Block& block, attend_args<P> const& args, row_tile const& rows,
+                                     int num_rows) {
+  float* const scratch = block.scratch();
+  for (int first = 0; first < num_rows; first += Block::scratch_rows) {
+    __syncthreads();
+    for (int i = static_cast<int>(threadIdx.x); i < Block::scratch_rows * P::head_dim;
+         i += blockDim.x) {
+      int const r = first + i / P::head_dim;
+      scratch[i] =
+          r < rows.count ? args.q.load_at(Block::query_at(args, rows, r) + i % P::head_dim) : 0.0f;
+    }
+    __syncthreads();
+    rotate_rows<typename P::key_rotation, P::head_dim>(scratch, Block::scratch_rows, P::head_dim);
+    block.template read_queries<Block::scratch_rows>(
+        first, [&](int r, int c) { return scratch[(r - first) * P::head_dim + c]; });
+  }
+  __syncthreads();
+}
+
 /// Merges the warps' states in their order and leaves the tile's lines.
 template <class P, class Block>
 __device__ void leave_lines(Block& block, row_fold<P>& fold, split_plan const& plan,
@@ -128,13 +149,7 @@ __global__ void __launch_bounds__(split_shape<P>::threads)
     if (exact || P::key_rotation::identity) {
       block.read_raw_queries(args, rows);
     } else {
-      block.template read_queries<split_rows>(0, [&](int r, int c) {
-        if (r >= rows.count) return 0.0f;
-        int const row = rows.first_row + r;
-        std::int64_t const at = std::int64_t{rows.first + row / per_kv} * plan.num_q_heads +
-                                rows.kv_head * per_kv + row % per_kv;
-        return plan.rotated[at * P::head_dim + c];
-      });
+      detail::read_rotated_queries(block, args, rows, split_rows);
     }
     row_fold<P> fold;
     int split = item.split;

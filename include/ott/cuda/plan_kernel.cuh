@@ -3,7 +3,6 @@
 #include <cstdint>
 
 #include <ott/cuda/attend_args.hpp>
-#include <ott/cuda/rotate_kernel.cuh>
 #include <ott/cuda/split_plan.hpp>
 
 namespace ott {
@@ -84,18 +83,12 @@ __device__ void make_plan(attend_args<P> const& args, split_plan const& plan, in
 
 }  // namespace detail
 
-/// Block 0 makes the plan; the others rotate queries where the policy rotates keys.
-/// shape    grid: 1 + (P rotates keys ? sequences x KV heads : 0); tile_rows: of the group kernel
+/// Makes the plan.
+/// shape    grid: 1; tile_rows: of the kernel that follows it
 template <class P>
 __global__ void __launch_bounds__(plan_threads)
     plan_kernel(attend_args<P> args, split_plan plan, int tile_rows) {
-  if (blockIdx.x == 0) {
-    detail::make_plan(args, plan, tile_rows);
-  } else if constexpr (!P::key_rotation::identity) {
-    int const work = static_cast<int>(blockIdx.x) - 1;
-    detail::rotate_queries(args, plan, work / args.layer.num_kv_heads,
-                           work % args.layer.num_kv_heads);
-  }
+  detail::make_plan(args, plan, tile_rows);
 }
 
 }  // namespace ott

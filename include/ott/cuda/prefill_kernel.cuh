@@ -11,27 +11,6 @@ namespace ott {
 
 namespace detail {
 
-/// Rotates the tile's queries, as many rows at a time as the scratch holds.
-template <class P, class Block>
-__device__ void read_rotated_queries(Block& block, attend_args<P> const& args, row_tile const& rows,
-                                     int num_rows) {
-  float* const scratch = block.scratch();
-  for (int first = 0; first < num_rows; first += Block::scratch_rows) {
-    __syncthreads();
-    for (int i = static_cast<int>(threadIdx.x); i < Block::scratch_rows * P::head_dim;
-         i += blockDim.x) {
-      int const r = first + i / P::head_dim;
-      scratch[i] =
-          r < rows.count ? args.q.load_at(Block::query_at(args, rows, r) + i % P::head_dim) : 0.0f;
-    }
-    __syncthreads();
-    rotate_rows<typename P::key_rotation, P::head_dim>(scratch, Block::scratch_rows, P::head_dim);
-    block.template read_queries<Block::scratch_rows>(
-        first, [&](int r, int c) { return scratch[(r - first) * P::head_dim + c]; });
-  }
-  __syncthreads();
-}
-
 /// Rotates back what groups gave, row tile after row tile.
 template <class P, class Block>
 __device__ void rotate_back(Block& block, typename Block::fold_type& fold) {

@@ -5,7 +5,7 @@
 #include <ott/core/bits.hpp>
 #include <ott/core/macros.hpp>
 #include <ott/cuda/attend_args.hpp>
-#include <ott/cuda/split_plan.hpp>
+#include <ott/cuda/rotate_eights.cuh>
 
 namespace ott {
 
@@ -19,8 +19,8 @@ struct query_tile {
   int kv_head;
 };
 
-/// The rows of one tile on their way from memory to a block's record, in registers: as groups want
-/// them, or as exact rows do.
+/// The rows of one tile on their way from memory to a block's record, in registers: for groups,
+/// which want them rotated, or for exact rows.
 /// shape    an eight is eight channels of a row, where the record wants them
 template <class P, class Groups, class Exact, int Threads>
 struct query_rows {
@@ -29,8 +29,8 @@ struct query_rows {
 
   std::uint32_t bits[each][8];  // as they lie in memory; not looked at before `store`
 
-  __device__ __forceinline__ void load(attend_args<P> const& args, split_plan const& plan,
-                                       query_tile const& from, bool exact, int thread) {
+  __device__ __forceinline__ void load(attend_args<P> const& args, query_tile const& from,
+                                       bool exact, int thread) {
     int const per_kv = args.q_per_kv(), last = from.rows * per_kv;
     OTT_UNROLL
     for (int k = 0; k < each; ++k) {
@@ -45,45 +45,42 @@ struct query_rows {
       }
       int const own = args.query_row(row), q_row = from.first + own;
       int const q_head = from.kv_head * per_kv + row - own * per_kv;
-      if (is_raw(exact)) {
-        std::int64_t const i = q_row * args.q.token_stride + q_head * args.q.head_stride + channel;
-        if (args.q.kind == scalar_kind::single) {
-          read(bits[k], static_cast<float const*>(args.q.data) + i);
-        } else {
-          read(bits[k], static_cast<std::uint16_t const*>(args.q.data) + i);
-        }
+      std::int64_t const i = q_row * args.q.token_stride + q_head * args.q.head_stride + channel;
+      if (args.q.kind == scalar_kind::single) {
+        read(bits[k], static_cast<float const*>(args.q.data) + i);
       } else {
-        std::int64_t const line = std::int64_t{q_row} * plan.num_q_heads + q_head;
-        read(bits[k], plan.rotated + line * P::head_dim + channel);
+        read(bits[k], static_cast<std::uint16_t const*>(args.q.data) + i);
       }
     }
   }
-  /// requires `exact` as it was loaded
+  /// requires a record of exact rows where they were loaded as exact; every thread of the block
+  /// calls
   template <class Record>
-  __device__ __forceinline__ void store(Record& to, attend_args<P> const& args, bool exact,
-                                        int thread) const {
-    scalar_kind const kind = is_raw(exact) ? args.q.kind : scalar_kind::single;
+  __device__ __forceinline__ void store(Record& to, attend_args<P> const& args, int thread) const {
+    scalar_kind const kind = args.q.kind;
     float const scale = Record::prepared ? args.options.scale * 1.4426950408889634f : 1.0f;
+    float x[each][8];
     OTT_UNROLL
     for (int k = 0; k < each; ++k) {
-      if (k * Threads + thread >= Record::eights) continue;
-      float x[8];
       OTT_UNROLL
       for (int c = 0; c < 8; ++c) {
         auto const narrow = static_cast<std::uint16_t>(bits[k][c / 2] >> 16 * (c % 2));
-        x[c] = kind == scalar_kind::single ? __uint_as_float(bits[k][c])
-               : kind == scalar_kind::half ? to_float(half{narrow})
-                                           : to_float(bf16{narrow});
-        x[c] *= scale;
+        x[k][c] = kind == scalar_kind::single ? __uint_as_float(bits[k][c])
+                  : kind == scalar_kind::half ? to_float(half{narrow})
+                                              : to_float(bf16{narrow});
+        x[k][c] *= scale;
       }
-      to.write(k * Threads + thread, x);
+    }
+    if constexpr (Record::prepared) {
+      rotate_eights<typename P::key_rotation, P::head_dim, Threads>(x, to, thread);
+    }
+    OTT_UNROLL
+    for (int k = 0; k < each; ++k) {
+      if (k * Threads + thread < Record::eights) to.write(k * Threads + thread, x[k]);
     }
   }
 
  private:
-  __device__ __forceinline__ static bool is_raw(bool exact) {
-    return P::key_rotation::identity || !Groups::prepared || exact;
-  }
   __device__ __forceinline__ static void read(std::uint32_t (&to)[8], float const* from) {
     OTT_UNROLL
     for (int c = 0; c < 8; ++c) to[c] = __float_as_uint(from[c]);

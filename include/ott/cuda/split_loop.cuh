@@ -4,7 +4,6 @@
 
 #include <ott/core/macros.hpp>
 #include <ott/cuda/arch/async_copy.cuh>
-#include <ott/cuda/arch/grid_order.cuh>
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/exact_steps.cuh>
 #include <ott/cuda/group_shared.cuh>
@@ -47,7 +46,7 @@ struct split_loop {
     ring_type ring(shared.rings + warp * ring_type::bytes);
     rows_type rows;
     auto const load = [&](split_type const& split) {
-      rows.load(args, plan, split.queries(), split.exact(), thread);
+      rows.load(args, split.queries(), split.exact(), thread);
     };
     if (thread == 0) shared.known.prepare();
     list.fill(lane, warp, shared.splits[0]);
@@ -65,14 +64,8 @@ struct split_loop {
       __syncthreads();
       if (shared.splits[0].none()) return;
     }
-    if constexpr (P::key_rotation::identity) {
-      load(shared.splits[0]);  // before the copies, which are many
-      begin(shared.splits[0], ring);
-    } else {
-      begin(shared.splits[0], ring);
-      arch::wait_for_kernel_ahead();  // for rotated queries
-      load(shared.splits[0]);
-    }
+    load(shared.splits[0]);  // before the copies, which are many
+    begin(shared.splits[0], ring);
     int line = -1;  // of the split before
 #pragma unroll 1
     for (int n = 0;; ++n) {
@@ -81,9 +74,9 @@ struct split_loop {
       if (split.none()) break;
       line = split.line;
       if (split.exact()) {
-        rows.store(shared.exact_query(), args, true, thread);
+        rows.store(shared.exact_query(), args, thread);
       } else {
-        rows.store(shared.group_query(), args, false, thread);
+        rows.store(shared.group_query(), args, thread);
       }
       __syncthreads();
       shared.exchange.place(args, plan, split.queries(), thread);

@@ -58,11 +58,9 @@ struct split_plan {
   std::int32_t* line_begin;
   std::int32_t* work_begin;
   std::int32_t* run;
-  std::int32_t* ticket;  // of the next split to be dealt out; zero before and after every call
-  float* rotated;  // [rows][q_heads][D]: queries as groups want them; null where P does not rotate
-                   // keys
-  float* out;      // [line][D]
-  float* state;    // [line][2]
+  std::int32_t* ticket;   // of the next split to be dealt out; zero before and after every call
+  float* out;             // [line][D]
+  float* state;           // [line][2]
   std::int64_t capacity;  // of line_begin[count]
   int num_q_heads;
   int stride = 0;  // lines a row, in units of num_q_heads; 0: line_begin tells
@@ -133,11 +131,8 @@ struct split_workspace {
   static constexpr std::size_t ints(std::size_t rows) {
     return round_up((3 * (rows + 1) + 1) * sizeof(std::int32_t), std::size_t{128});
   }
-  static constexpr std::size_t queries(std::size_t rows, std::size_t q_heads) {
-    return P::key_rotation::identity ? 0 : rows * q_heads * P::head_dim * sizeof(float);
-  }
   static constexpr std::size_t bytes(std::size_t rows, std::size_t q_heads, std::size_t lines) {
-    return ints(rows) + queries(rows, q_heads) + lines * q_heads * line_bytes + 128;
+    return ints(rows) + lines * q_heads * line_bytes + 128;
   }
 
   /// requires bytes(rows, q_heads, least lines) <= size; memory 128-aligned
@@ -145,16 +140,13 @@ struct split_workspace {
     auto const num_rows = static_cast<std::size_t>(rows);
     auto const heads = static_cast<std::size_t>(q_heads);
     auto* const base = static_cast<unsigned char*>(memory);
-    std::size_t const head_bytes = ints(num_rows) + queries(num_rows, heads);
-    std::size_t const capacity = (size - head_bytes) / (heads * line_bytes);
+    std::size_t const capacity = (size - ints(num_rows)) / (heads * line_bytes);
     auto* const numbers = reinterpret_cast<std::int32_t*>(base);
-    auto* const floats = reinterpret_cast<float*>(base + ints(num_rows));
-    float* const out = reinterpret_cast<float*>(base + head_bytes);
+    float* const out = reinterpret_cast<float*>(base + ints(num_rows));
     return {numbers + 1,
             numbers + 1 + (num_rows + 1),
             numbers + 1 + 2 * (num_rows + 1),
             numbers,
-            P::key_rotation::identity ? nullptr : floats,
             out,
             out + capacity * heads * P::head_dim,
             static_cast<std::int64_t>(capacity),

@@ -5,6 +5,7 @@
 
 #include <ott/core/macros.hpp>
 #include <ott/core/scalar.hpp>
+#include <ott/cuda/eight_order.hpp>
 #include <ott/cuda/group_shape.hpp>
 
 namespace ott {
@@ -36,21 +37,24 @@ struct alignas(128) wide_query {
   static constexpr int steps = group_shape<P>::channel_steps;
   static constexpr bool prepared = true;  // rotated and multiplied
   static constexpr int rows = 8;
-  static constexpr int eights = steps * 32;
+  using order = eight_order<steps>;
+  static constexpr int row_eights = order::row_eights;
+  static constexpr int eights = rows * row_eights;
   using param = typename P::param;
 
   float exact[steps][2][32][4];
   param split[2][steps][32][8];  // rounded, and what rounding left
 
-  OTT_HD static constexpr int row(int eight) { return eight % 32 / 4; }
-  OTT_HD static constexpr int channel(int eight) { return eight % 4 * 8 * steps + eight / 32 * 8; }
+  OTT_HD static constexpr int row(int eight) { return eight / row_eights; }
+  OTT_HD static constexpr int channel(int eight) { return order::channel(eight % row_eights); }
   /// Where channel c of an eight lies in `split`: pairs 0, 2, 1, 3, so that operand registers lie
   /// side by side.
-  OTT_HD static constexpr int place(int c) { return c / 2 % 2 * 4 + c / 4 * 2 + c % 2; }
+  OTT_HD static constexpr int item(int c) { return c / 2 % 2 * 4 + c / 4 * 2 + c % 2; }
 
   /// Fills one eight. requires x: its prepared channels, 0 past the end
   OTT_HD void write(int eight, float const (&x)[8]) {
-    int const step = eight / 32, lane = eight % 32;
+    int const place = eight % row_eights, step = order::step(place);
+    int const lane = row(eight) * 4 + order::quarter(place);
     struct alignas(16) halves {
       param items[8];
     } rounded, rest;
@@ -60,8 +64,8 @@ struct alignas(128) wide_query {
     OTT_UNROLL
     for (int c = 0; c < 8; ++c) {
       own[c / 4].items[c % 4] = x[c];
-      rounded.items[place(c)] = from_float<param>(x[c]);
-      rest.items[place(c)] = from_float<param>(x[c] - to_float(rounded.items[place(c)]));
+      rounded.items[item(c)] = from_float<param>(x[c]);
+      rest.items[item(c)] = from_float<param>(x[c] - to_float(rounded.items[item(c)]));
     }
     OTT_UNROLL
     for (int h = 0; h < 2; ++h) reinterpret_cast<floats&>(exact[step][h][lane]) = own[h];

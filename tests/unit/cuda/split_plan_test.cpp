@@ -40,8 +40,8 @@ struct planned {
     batch = {static_cast<int>(groups.size()), row_begin.back(), 0, slot.data(), row_begin.data()};
     layer.heads = heads.data();
     layer.heads_per_slot = layer.num_kv_heads = kv_heads;
-    plan = {line_begin.data(), work_begin.data(), run.data(),         nullptr, nullptr, nullptr,
-            nullptr,           line_begin.back(), q_per_kv * kv_heads};
+    plan = {line_begin.data(), work_begin.data(), run.data(),        nullptr,
+            nullptr,           nullptr,           line_begin.back(), q_per_kv * kv_heads};
   }
 };
 

@@ -49,7 +49,7 @@ void check_places() {
         float const want = channel < P::head_dim ? element(lane / 4, channel) : 0.0f;
         CAPTURE(step, lane, c);
         CHECK(q->exact[step][c / 4][lane][c % 4] == want);
-        int const at = query::place(c);
+        int const at = query::item(c);
         float const rounded = ott::to_float(q->split[0][step][lane][at]);
         float const rest = ott::to_float(q->split[1][step][lane][at]);
         CHECK(rounded == ott::to_float(ott::from_float<typename P::param>(want)));
