@@ -4,6 +4,7 @@
 
 #include <ott/core/macros.hpp>
 #include <ott/cuda/arch/async_copy.cuh>
+#include <ott/cuda/arch/thread.cuh>
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/exact_steps.cuh>
 #include <ott/cuda/group_shared.cuh>
@@ -46,7 +47,7 @@ struct split_loop {
     ring_type ring(shared.rings + warp * ring_type::bytes);
     rows_type rows;
     auto const load = [&](split_type const& split) {
-      rows.load(args, split.queries(), split.exact(), thread);
+      rows.load(args, split.queries(), split.exact(), arch::thread_anew());
     };
     if (thread == 0) shared.known.prepare();
     list.fill(lane, warp, shared.splits[0]);
@@ -79,7 +80,7 @@ struct split_loop {
         rows.store(shared.group_query(), args, thread);
       }
       __syncthreads();
-      shared.exchange.place(args, plan, split.queries(), thread);
+      shared.exchange.place(args, plan, split.queries(), arch::thread_anew());
       // A warp that is done begins with the next split, and then waits for the others.
       auto const follow = [&](int ticket) {
         split_type& next = shared.splits[(n + 1) % 2];
