@@ -19,8 +19,10 @@ FILES = ["text", "records", "needle", "copy"]
 SIMULATED = Path(__file__).resolve().parents[1] / "bench/results/accuracy_simulation.json"
 # KIVI by bits: what a policy of as many bytes is measured against.
 KIVI = ["kivi-2", "kivi-2-g32-vg32", "kivi-3", "kivi-4"]
-# Loss that decoding may differ by: queries of the integer kernels are 8-bit.
+# Loss that decoding may differ by, where a policy costs little; a share of what it costs, where
+# it costs much and any rounding moves it (docs/accuracy.md, "Decoding against chunks").
 MOST_OFF = 0.01
+MOST_OFF_OF_COST = 0.05
 SECTIONS = [
     ("KIVI and the published method", r"dense|kivi|ott-2$|ott-2-|ott-2\+|ott-[34]$"),
     ("Who is traced", r"sinks|largest"),
@@ -145,13 +147,21 @@ def decoded_rows(chunks, decoded):
 
 
 def decoded(chunks, decoded):
-    """Exit code 1 where decoding loses more than int8 queries may cost."""
+    """Exit code 1 where a loss token by token is further from that in chunks than it may be."""
     print("\n".join(decoded_rows(chunks, decoded)))
-    worst = max(abs(report["loss"] - chunks.loss(name.removesuffix("+decode"), file))
-                for name, files in decoded.policies.items() for file, report in files.items()
-                if chunks.loss(name.removesuffix("+decode"), file) is not None)
-    print(f"largest difference {worst:.4f}, at most {MOST_OFF}{'' if worst <= MOST_OFF else ': FAILED'}")
-    return 0 if worst <= MOST_OFF else 1
+    status = 0
+    for name, files in decoded.policies.items():
+        policy = name.removesuffix("+decode")
+        for file, report in files.items():
+            known, dense = chunks.loss(policy, file), chunks.loss("dense", file)
+            if known is None:
+                continue
+            most = max(MOST_OFF, MOST_OFF_OF_COST * (known - dense) if dense else 0)
+            off = abs(report["loss"] - known)
+            fine = off <= most
+            print(f"{policy}, {file}: off by {off:.4f}, at most {most:.4f}{'' if fine else ': FAILED'}")
+            status = status if fine else 1
+    return status
 
 
 def update(page, text):

@@ -9,18 +9,11 @@
 #include <random>
 #include <vector>
 
+#include "support/bit_policies.hpp"
 #include "support/catch.hpp"
 
 namespace {
 
-struct four_bits : ott::paper_policy {
-  using key_quantizer = ott::affine<4>;
-  using value_quantizer = ott::affine<4>;
-};
-struct eight_bits : ott::paper_policy {
-  using key_quantizer = ott::affine<8>;
-  using value_quantizer = ott::symmetric<8>;
-};
 struct mixed_bits : ott::paper_policy {
   using key_quantizer = ott::affine<3>;
   using value_quantizer = ott::affine<1>;
@@ -69,8 +62,8 @@ struct hard_case {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("device equals host: hard data", "", ott::paper_policy, four_bits, eight_bits,
-                   mixed_bits, scales_alone) {
+TEMPLATE_TEST_CASE("device equals host: hard data", "", ott::paper_policy, ott_test::four_bits,
+                   ott_test::eight_bits_symmetric, mixed_bits, scales_alone) {
   if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
   hard_case<TestType> c{2000};
   auto const plain = [&](int, int) { return c.noise(); };

@@ -153,6 +153,11 @@ class Accuracy(unittest.TestCase):
             with contextlib.redirect_stdout(io.StringIO()) as said:
                 self.assertEqual(accuracy.decoded(chunks, decoded), code)
             self.assertIn(f"| x | text | {loss:.4f} | 2.1000 |", said.getvalue())
+        chunks = self.scores(text_dense=scored(16, 2.0), text_x=scored(2.0, 2.6))  # it costs 0.6
+        for loss, code in ((2.629, 0), (2.571, 0), (2.631, 1)):
+            decoded = self.scores(**{"text_x+decode": scored(2.0, loss)})
+            with contextlib.redirect_stdout(io.StringIO()):
+                self.assertEqual(accuracy.decoded(chunks, decoded), code)
 
 
 class Resources(unittest.TestCase):

@@ -20,7 +20,9 @@ struct attend_options {
   float* lse = nullptr;                 // [rows, q_heads]: natural log-sum-exp of the scaled scores
 };
 
-/// One attention call over one layer, as a backend receives it: checked, by value.
+/// One attention call over one layer, as a backend receives it: checked, by value. What a device
+/// alone knows is not: a sequence with more than max_groups groups writes where others do, and a
+/// workspace that was not cleared loses splits.
 /// shape    q, out: [rows, q_heads, head_dim]; rows of sequence i as in the batch
 template <class P, class Q>
 struct attend_call {

@@ -7,6 +7,7 @@
 #include <ott/algo/quantize_untraced.hpp>
 #include <ott/core/view.hpp>
 #include <ott/cuda/append_kernel.cuh>
+#include <ott/cuda/arch/device_flag.cuh>
 #include <ott/cuda/arch/grid_order.cuh>
 #include <ott/cuda/bulk_work.cuh>
 #include <ott/cuda/estimated_tokens.cuh>
@@ -29,7 +30,7 @@ namespace detail {
 
 /// Quantizes what is in the tile, or on its way there, by the marks of its group; with the keys the
 /// rows of traced tokens are kept, whose entries are not before `entry`.
-template <class P>
+template <class P, bool Early>
 __device__ void quantize_marked(flush_scratch<P>& scratch, append_work<P> const& work, bool keys,
                                 int group, int entry) {
   bulk_team const team;
@@ -44,7 +45,18 @@ __device__ void quantize_marked(flush_scratch<P>& scratch, append_work<P> const&
       copy_traced<P>(team, state, work.rows, entry, scratch.num_traced);
     }
     quantize_keys<P>(team, scratch, work.rows, block, group * P::group);
+  } else if constexpr (Early && !exact_values<P>) {
+    using quantizer = typename P::value_quantizer;
+    using fit = typename P::value_fit;
+    using layout = value_layout<P>;
+    substitute_rows<P>(team, scratch);
+    team.sync();
+    arch::wait_for_kernel_ahead();
+    fit_slices<P, fit, quantizer, layout>(team, scratch, block.value_params());
+    team.sync();
+    pack_codes<P, quantizer, layout, fit>(team, scratch, block.value_codes());
   } else {
+    if constexpr (Early) arch::wait_for_kernel_ahead();
     quantize_values<P>(team, scratch, work.rows, block, group * P::group);
   }
 }
@@ -154,8 +166,9 @@ __global__ void __launch_bounds__(append_threads, append_blocks)
   auto& scratch = detail::shared_as<flush_scratch<P>>();
   int const heads = batch.count * layer.num_kv_heads;
   int const block = static_cast<int>(blockIdx.x);
-  bool const keys = block / heads % 2 == 0;
-  int const own = block / heads / 2;
+  int const half = static_cast<int>(gridDim.x) / 2;
+  bool const keys = block < half;
+  int const own = block % half / heads;
   detail::append_work<P> const work(layer, batch, k, v, block % heads);
   bulk_team const team;
   head_state<P>& state = *work.seq.state;
@@ -164,23 +177,28 @@ __global__ void __launch_bounds__(append_threads, append_blocks)
     detail::load_group(scratch, work, keys, work.plan.num_groups + own);
   }
   bool const complete = work.complete();
-  arch::wait_for_kernel_ahead();
-  if (!complete || !due) return;
   if constexpr (Early) {
-    int const stride = static_cast<int>(gridDim.x) / heads / 2;
-    for (int entry = own; entry < state.num_traced; entry += stride) {
-      // Entries of a group follow each other: the first stands for all.
-      int const group = state.entries[entry].pos / P::group;
-      if (group < work.plan.num_groups) continue;
-      if (entry > 0 && state.entries[entry - 1].pos / P::group == group) continue;
-      team.sync();  // the scratch of the entry before is no longer read
-      if (keys ? !exact_keys<P> : !exact_values<P>) {
-        detail::load_group(scratch, work, keys, group);
+    if (complete) {
+      if (team.rank() == 0) arch::wait_for_flag(&state.reserved);
+      team.sync();
+      int const stride = half / heads;
+      for (int entry = own; entry < state.num_traced; entry += stride) {
+        // Entries of a group follow each other: the first stands for all.
+        int const group = state.entries[entry].pos / P::group;
+        if (group < work.plan.num_groups) continue;
+        if (entry > 0 && state.entries[entry - 1].pos / P::group == group) continue;
+        team.sync();  // the scratch of the entry before is no longer read
+        if (keys ? !exact_keys<P> : !exact_values<P>) {
+          detail::load_group(scratch, work, keys, group);
+        }
+        detail::quantize_marked<P, Early>(scratch, work, keys, group, entry);
       }
-      detail::quantize_marked(scratch, work, keys, group, entry);
     }
+    arch::wait_for_kernel_ahead();  // who waits for this kernel waits for the values, too
   } else {
-    detail::quantize_marked(scratch, work, keys, work.plan.num_groups + own, 0);
+    arch::wait_for_kernel_ahead();
+    if (!complete || !due) return;
+    detail::quantize_marked<P, Early>(scratch, work, keys, work.plan.num_groups + own, 0);
   }
 }
 

@@ -16,7 +16,7 @@
 namespace ott {
 
 /// A token that tracing may take, as the key kernel leaves it.
-struct trace_candidate {
+struct alignas(16) trace_candidate {
   std::uint64_t score;
   std::int32_t token;
   std::int32_t reserved;

@@ -9,6 +9,7 @@
 #include <ott/cuda/arch/mma.cuh>
 #include <ott/cuda/arch/numeric.cuh>
 #include <ott/cuda/exact_tile.hpp>
+#include <ott/cuda/row_lanes.cuh>
 #include <ott/cuda/score_tile.cuh>
 
 // Attention of up to eight query rows over sixteen exact tokens by 16-bit tensor cores: K and V are
@@ -119,10 +120,8 @@ struct exact_fold {
     float keep[2];
     OTT_UNROLL
     for (int i = 0; i < 2; ++i) {
-      float top = fmaxf(scores.at[i], scores.at[i + 2]);
-      OTT_UNROLL
-      for (int d = 4; d < 32; d *= 2) top = fmaxf(top, __shfl_xor_sync(detail::all_lanes, top, d));
-      float const raised = fmaxf(maximum[i], top);
+      float const top = fmaxf(scores.at[i], scores.at[i + 2]);
+      float const raised = fmaxf(maximum[i], detail::largest_of_row(top));
       keep[i] = arch::exp2(maximum[i] - raised);
       maximum[i] = raised, sum[i] *= keep[i];
     }
@@ -163,12 +162,7 @@ struct exact_fold {
   /// Makes sums whole.
   __device__ __forceinline__ void finish() {
     OTT_UNROLL
-    for (int i = 0; i < 2; ++i) {
-      OTT_UNROLL
-      for (int d = 4; d < 32; d *= 2) {
-        sum[i] += __shfl_xor_sync(detail::all_lanes, sum[i], d);
-      }
-    }
+    for (int i = 0; i < 2; ++i) detail::sum_row(sum[i]);
   }
   /// Leaves the warp's rows. shape rows [4 * Sets][Length]; maxima, totals [4 * Sets]
   template <int Length>

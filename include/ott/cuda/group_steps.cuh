@@ -4,6 +4,7 @@
 
 #include <ott/cuda/exact_steps.cuh>
 #include <ott/cuda/integer_steps.cuh>
+#include <ott/cuda/wide_query.hpp>
 #include <ott/cuda/wide_steps.cuh>
 
 namespace ott {
@@ -32,9 +33,9 @@ struct choose_steps<P, Sets, step_kind::exact> {
 };
 
 template <class P, int Sets>
-inline constexpr step_kind step_kind_of = has_exact_groups<P>               ? step_kind::exact
-                                          : Sets == 2 && has_wide_groups<P> ? step_kind::wide
-                                                                            : step_kind::integer;
+inline constexpr step_kind step_kind_of = has_exact_groups<P> ? step_kind::exact
+                                          : is_wide<P, Sets>  ? step_kind::wide
+                                                              : step_kind::integer;
 
 }  // namespace detail
 

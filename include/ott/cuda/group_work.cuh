@@ -114,16 +114,15 @@ struct group_list {
     for (int i = 32 * warp + lane; i <= count; i += 32 * Shape::warps) read(i);
     __syncthreads();
 #pragma unroll 1
-    for (bool fits = false; !fits;) {
+    for (;;) {
 #pragma unroll 1
-      for (int what = warp - busy; what < num_listed_before; what += Shape::warps - busy) {
-        if (what < 0) break;
+      for (int what = warp - busy; 0 <= what && what < num_listed_before;
+           what += Shape::warps - busy) {
         sum_up(what, lane);
       }
       if (warp == 0) find_first(lane, first);
       __syncthreads();
-      fits = plan.strided() || lines_before_sequence(count) <= plan.capacity || !is_cut();
-      if (fits) break;
+      if (plan.strided() || lines_before_sequence(count) <= plan.capacity || !is_cut()) break;
       __syncthreads();
       if (warp == 0) items[count].taken = 1;
       __syncthreads();

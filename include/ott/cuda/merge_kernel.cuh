@@ -236,16 +236,15 @@ template <class P>
 void launch_merge(attend_args<P> const& args, split_plan const& plan, int most_rows,
                   int most_groups, bool overlaps, cuda_stream s) {
   std::int64_t const rows = std::int64_t{args.batch.count} * most_rows * args.num_q_heads;
+  std::size_t const spread = overlaps && has_clusters() ? merge_spread_bytes : 0;
   // Rows of few lines are a warp's work, which more warps would only repeat.
   if (most_groups <= 16 * split_rule<P>::least_groups) {
     launch("ott: merge_kernel", merge_kernel<P, 1>,
-           {(rows + merge_warps - 1) / merge_warps, merge_threads,
-            overlaps ? merge_spread_bytes : 0, overlaps},
-           s, args, plan, most_rows);
+           {(rows + merge_warps - 1) / merge_warps, merge_threads, spread, overlaps}, s, args, plan,
+           most_rows);
   } else {
     launch("ott: merge_kernel", merge_kernel<P, merge_warps>,
-           {rows, merge_threads, overlaps ? merge_spread_bytes : 0, overlaps}, s, args, plan,
-           most_rows);
+           {rows, merge_threads, spread, overlaps}, s, args, plan, most_rows);
   }
 }
 

@@ -4,14 +4,14 @@
 
 #include <ott/core/macros.hpp>
 #include <ott/cuda/arch/mma.cuh>
+#include <ott/cuda/arch/numeric.cuh>
+#include <ott/cuda/row_lanes.cuh>
 
 // Sums of codes times fixed-point numbers by integer tensor cores: codes go in as they lie, and the
 // layout makes every operand one AND of one loaded word.
 namespace ott {
 
 namespace detail {
-
-constexpr unsigned all_lanes = 0xffffffffu;
 
 /// 16 (8, 4) bytes of shared memory.
 template <class T>
@@ -86,6 +86,13 @@ __device__ __forceinline__ void multiply_plane(std::uint8_t const* codes, int la
       }
     }
   }
+}
+
+/// Key factors of four neighbouring tokens.
+__device__ __forceinline__ float4 load_factors(std::uint8_t const* at) {
+  uint2 const w = load_shared<uint2>(at);
+  float2 const a = arch::widen<half>(w.x), b = arch::widen<half>(w.y);
+  return {a.x, a.y, b.x, b.y};
 }
 
 /// Takes a group's traced tokens out of scores that lanes hold as tokens 8 i + lane / 4.

@@ -122,12 +122,11 @@ struct score_tile {
       std::uint8_t const* const own = key + shape::factors_at + lane / 4 * shape::lane_tokens * 2;
       OTT_UNROLL
       for (int i = 0; i < shape::lane_tokens; i += 4) {
-        uint2 const w = detail::load_shared<uint2>(own + i * 2);
-        float2 const a = arch::widen<half>(w.x), b = arch::widen<half>(w.y);
+        float4 const factor = detail::load_factors(own + i * 2);
         OTT_UNROLL
         for (int set = 0; set < Sets; ++set) {
-          at[set][i] *= a.x, at[set][i + 1] *= a.y;
-          at[set][i + 2] *= b.x, at[set][i + 3] *= b.y;
+          at[set][i] *= factor.x, at[set][i + 1] *= factor.y;
+          at[set][i + 2] *= factor.z, at[set][i + 3] *= factor.w;
         }
       }
     }

@@ -6,6 +6,7 @@
 #include <ott/core/bits.hpp>
 #include <ott/core/macros.hpp>
 #include <ott/layout/batch_view.hpp>
+#include <ott/layout/group_block.hpp>
 #include <ott/layout/layer_view.hpp>
 #include <ott/policy/cache_policy.hpp>
 
@@ -17,7 +18,11 @@ namespace ott {
 template <class P>
 struct split_rule {
   static constexpr int most_rows = 32;  // query rows times query heads a KV head; more is "many"
-  static constexpr int least_groups = exact_keys<P> && exact_values<P> ? 2 : 16;  // of a split
+  static constexpr int least_groups = [] {  // of a split
+    int least = exact_keys<P> && exact_values<P> ? 4 : 16;
+    while (least < 32 && least * sizeof(group_block<P>) < std::size_t{96} * 1024) least *= 2;
+    return least;
+  }();
   static constexpr int most_splits = 128;   // of one query row
   static constexpr int exact_tokens = 256;  // of a split, in tiles of 16
   static constexpr int exact_splits =

@@ -38,8 +38,7 @@ OTT_HD constexpr int group_query_bytes() {
   if constexpr (has_exact_groups<P>) {
     return exact;
   } else {
-    using query =
-        std::conditional_t<Sets == 2 && has_wide_groups<P>, wide_query<P>, query_record<P, Sets>>;
+    using query = std::conditional_t<is_wide<P, Sets>, wide_query<P>, query_record<P, Sets>>;
     int const record = int{sizeof(query)};
     return round_up(record > exact ? record : exact, 128);
   }

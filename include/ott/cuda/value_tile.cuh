@@ -7,6 +7,7 @@
 #include <ott/cuda/arch/numeric.cuh>
 #include <ott/cuda/group_shape.hpp>
 #include <ott/cuda/plane_sums.cuh>
+#include <ott/cuda/row_lanes.cuh>
 #include <ott/cuda/score_tile.cuh>
 
 namespace ott {
@@ -46,11 +47,7 @@ struct group_accumulator {
     std::uint32_t const pick = lane & 4 ? 0x2064 : 0x7531;  // even columns: high bytes
     OTT_UNROLL
     for (int set = 0; set < Sets; ++set) {
-      float reach = unit[set];
-      OTT_UNROLL
-      for (int d = 4; d < 32; d *= 2) {
-        reach = fmaxf(reach, __shfl_xor_sync(detail::all_lanes, reach, d));
-      }
+      float const reach = detail::largest_of_row(unit[set]);
       float const scale = shape::value_reach * arch::reciprocal(reach);
       unit[set] = reach * (1.0f / shape::value_reach);
       std::uint32_t total = 0;
@@ -80,11 +77,7 @@ struct group_accumulator {
   __device__ __forceinline__ void finish() {
     OTT_UNROLL
     for (int set = 0; set < Sets; ++set) {
-      OTT_UNROLL
-      for (int d = 4; d < 32; d *= 2) {
-        sum[set] += __shfl_xor_sync(detail::all_lanes, sum[set], d);
-        shift[set] += __shfl_xor_sync(detail::all_lanes, shift[set], d);
-      }
+      detail::sum_row(sum[set], shift[set]);
       OTT_UNROLL
       for (int i = 0; i < shape::lane_channels; ++i) out[set][i] += shift[set];
     }
@@ -122,9 +115,7 @@ struct group_accumulator {
       for (int i = 4; i < shape::lane_tokens; ++i) most[i % 4] = fmaxf(most[i % 4], s[i]);
       float top = fmaxf(fmaxf(most[0], most[1]), fmaxf(most[2], most[3]));
       if (!__any_sync(detail::all_lanes, top > maximum[set])) continue;
-      OTT_UNROLL
-      for (int d = 4; d < 32; d *= 2) top = fmaxf(top, __shfl_xor_sync(detail::all_lanes, top, d));
-      float const raised = fmaxf(maximum[set], top);
+      float const raised = fmaxf(maximum[set], detail::largest_of_row(top));
       float const keep = arch::exp2(maximum[set] - raised);
       maximum[set] = raised, sum[set] *= keep, shift[set] *= keep;
       OTT_UNROLL

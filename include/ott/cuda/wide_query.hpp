@@ -28,6 +28,10 @@ constexpr bool half_values() {
 template <class P>
 inline constexpr bool has_wide_groups = has_integer_groups<P>&& detail::half_values<P>();
 
+/// Does a tile of 4 * Sets rows of this policy?
+template <class P, int Sets>
+inline constexpr bool is_wide = Sets == 2 && has_wide_groups<P>;
+
 /// Up to eight query rows of one (sequence, KV head), in the order in which lanes read them: a row
 /// is a column of operand B. Rows are rotated, and multiplied by softmax scale and log2(e); a
 /// missing row is zero.

@@ -120,12 +120,13 @@ struct wide_scores {
       std::uint8_t const* const own = key + shape::factors_at + lane / 4 * shape::lane_tokens * 2;
       OTT_UNROLL
       for (int j = 0; j < shape::lane_tokens; j += 4) {
-        uint2 const w = detail::load_shared<uint2>(own + j * 2);
-        float2 const a = arch::widen<half>(w.x), b = arch::widen<half>(w.y);
+        float4 const factor = detail::load_factors(own + j * 2);
         OTT_UNROLL
         for (int i = 0; i < 2; ++i) {
-          set_logit(i, j, logit(i, j) * a.x), set_logit(i, j + 1, logit(i, j + 1) * a.y);
-          set_logit(i, j + 2, logit(i, j + 2) * b.x), set_logit(i, j + 3, logit(i, j + 3) * b.y);
+          set_logit(i, j, logit(i, j) * factor.x);
+          set_logit(i, j + 1, logit(i, j + 1) * factor.y);
+          set_logit(i, j + 2, logit(i, j + 2) * factor.z);
+          set_logit(i, j + 3, logit(i, j + 3) * factor.w);
         }
       }
       plain();

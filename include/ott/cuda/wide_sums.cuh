@@ -9,6 +9,7 @@
 #include <ott/cuda/arch/numeric.cuh>
 #include <ott/cuda/group_shape.hpp>
 #include <ott/cuda/plane_sums.cuh>
+#include <ott/cuda/row_lanes.cuh>
 #include <ott/cuda/wide_scores.cuh>
 
 // Values of eight query rows by fp16 tensor cores. Up to 2047 the bits of an fp16 are a number of
@@ -86,11 +87,7 @@ struct wide_sums {
   __device__ __forceinline__ void finish() {
     OTT_UNROLL
     for (int i = 0; i < 2; ++i) {
-      OTT_UNROLL
-      for (int d = 4; d < 32; d *= 2) {
-        sum[i] += __shfl_xor_sync(detail::all_lanes, sum[i], d);
-        shift[i] += __shfl_xor_sync(detail::all_lanes, shift[i], d);
-      }
+      detail::sum_row(sum[i], shift[i]);
     }
     OTT_UNROLL
     for (int k = 0; k < 4; ++k) {
@@ -150,8 +147,7 @@ struct wide_sums {
       float top = -1e30f;
       OTT_UNROLL
       for (int j = 0; j < shape::lane_tokens; ++j) top = fmaxf(top, scores.logit(i, j));
-      OTT_UNROLL
-      for (int d = 4; d < 32; d *= 2) top = fmaxf(top, __shfl_xor_sync(detail::all_lanes, top, d));
+      top = detail::largest_of_row(top);
       float const raised = top - maximum[i] < limit ? maximum[i] : top - (limit - 1.0f);
       float const keep = arch::exp2(maximum[i] - raised);
       maximum[i] = raised, sum[i] *= keep, shift[i] *= keep;

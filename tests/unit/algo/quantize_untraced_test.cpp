@@ -5,6 +5,7 @@
 #include <ott/algo/flush.hpp>
 #include <ott/algo/lowest_tokens.hpp>
 #include <ott/algo/quantize_untraced.hpp>
+#include <support/bit_policies.hpp>
 #include <support/catch.hpp>
 #include <support/random_kv.hpp>
 
@@ -14,10 +15,6 @@ struct narrow : ott::paper_policy {
   using key_quantizer = ott::affine<1>;
   using value_quantizer = ott::affine<1>;
   static constexpr int head_dim = 80, group = 32, pool = 5, value_group = 16;
-};
-struct four_bits : ott::paper_policy {
-  using key_quantizer = ott::affine<4>;
-  using value_quantizer = ott::affine<4>;
 };
 
 template <class P>
@@ -63,6 +60,6 @@ void check(std::uint64_t seed) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("quantize untraced: the bytes and the lowest tokens of the single steps", "",
-                   ott::paper_policy, narrow, four_bits) {
+                   ott::paper_policy, narrow, ott_test::four_bits) {
   for (std::uint64_t seed = 1; seed <= 3; ++seed) check<TestType>(seed);
 }

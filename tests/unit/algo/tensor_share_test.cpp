@@ -5,19 +5,12 @@
 
 #include <ott/algo/flush.hpp>
 #include <ott/algo/tensor_share.hpp>
+#include <support/bit_policies.hpp>
 #include <support/catch.hpp>
 #include <support/random_kv.hpp>
 
 namespace {
 
-struct four_bits : ott::paper_policy {
-  using key_quantizer = ott::affine<4>;
-  using value_quantizer = ott::symmetric<4>;
-};
-struct three_bits : ott::paper_policy {
-  using key_quantizer = ott::affine<3>;
-  using value_quantizer = ott::affine<3>;
-};
 struct wide : ott::paper_policy {
   static constexpr int head_dim = 256;
   static constexpr int value_group = 64;
@@ -71,7 +64,7 @@ void check(int traced) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("four shares of a tensor are the whole", "", ott::paper_policy,
-                   ott::dense_policy, four_bits, three_bits, wide) {
+                   ott::dense_policy, ott_test::four_bits_symmetric, ott_test::three_bits, wide) {
   check<TestType, 4>(0);
   check<TestType, 4>(3);
 }

@@ -1,4 +1,5 @@
 #include <ott/cuda/wide_query.hpp>
+#include <support/bit_policies.hpp>
 #include <support/catch.hpp>
 
 #include <cmath>
@@ -12,16 +13,14 @@ template <class Base, int HeadDim>
 struct of_dim : Base {
   static constexpr int head_dim = HeadDim;
 };
-struct three_bits : ott::paper_policy {
-  using value_quantizer = ott::affine<3>;
-};
 struct bf16_params : ott::paper_policy {
   using param = ott::bf16;
 };
 
 static_assert(ott::has_wide_groups<ott::paper_policy> && ott::has_wide_groups<ott::rotated_policy>);
-static_assert(!ott::has_wide_groups<three_bits> && !ott::has_wide_groups<bf16_params>);
+static_assert(!ott::has_wide_groups<ott_test::three_bits> && !ott::has_wide_groups<bf16_params>);
 static_assert(!ott::has_wide_groups<ott::dense_policy>);
+static_assert(ott::is_wide<ott::paper_policy, 2> && !ott::is_wide<ott::paper_policy, 1>);
 
 float element(int row, int channel) {
   return std::sin(static_cast<float>(row * 1000 + channel)) * std::exp2(static_cast<float>(row));

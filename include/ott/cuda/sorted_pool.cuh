@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+
+#include <ott/core/bits.hpp>
+#include <ott/core/macros.hpp>
+#include <ott/layout/head_state.hpp>
+#include <ott/policy/selection.hpp>
+
+namespace ott {
+
+/// The outlier pool of one head while its groups are traced: scores in ascending order, the same in
+/// the registers of every lane. What enters is what held_entries lets enter.
+/// requires one warp calls, every lane
+template <class P>
+class sorted_pool {
+ public:
+  static constexpr bool possible = P::pool > 0 && P::pool <= 8;
+
+  __device__ sorted_pool(head_state<P> const& state, int capacity)
+      : total_{state.num_traced}, most_{capacity == 0 ? 0 : capacity + P::evicted} {
+    int const lane = static_cast<int>(threadIdx.x) % 32;
+    OTT_UNROLL
+    for (int e = 0; e < P::pool; ++e) {  // places beyond the capacity are first: nothing is below 0
+      scores_[e] = e < P::pool - capacity ? 0 : never_traced;
+      indices_[e] = -1;
+    }
+    OTT_UNROLL
+    for (int n = 0; n < ceil_div(head_state<P>::num_entries, 32); ++n) {
+      int const e = n * 32 + lane;
+      bool const used = e < total_;
+      std::uint64_t const score = used ? state.entries[e].score : 0;
+      unsigned rest = __ballot_sync(~0u, used && state.entries[e].evicted == 0);
+      for (; rest != 0; rest &= rest - 1) {
+        int const from = __ffs(static_cast<int>(rest)) - 1;
+        insert(__shfl_sync(~0u, score, from), n * 32 + from);
+      }
+    }
+  }
+  /// Scores below this enter.
+  __device__ std::uint64_t bar() const { return total_ < most_ ? scores_[P::pool - 1] : 0; }
+  /// Tokens in both pools.
+  __device__ int total() const { return total_; }
+  /// The next token enters. Returns the index of the entry that moves to the evicted pool; -1: none.
+  /// requires score < bar(); tokens with the same score come in the order of their positions
+  __device__ int enter(std::uint64_t score) {
+    int const moved = indices_[P::pool - 1];
+    insert(score, total_);
+    ++total_;
+    return moved;
+  }
+
+ private:
+  /// In place of the largest.
+  __device__ void insert(std::uint64_t score, int index) {
+    OTT_UNROLL
+    for (int e = P::pool - 1; e >= 0; --e) {
+      bool const before = e > 0 && score < scores_[e > 0 ? e - 1 : 0];
+      if (before) {
+        scores_[e] = scores_[e - 1];
+        indices_[e] = indices_[e - 1];
+      } else if (score < scores_[e] || e == P::pool - 1) {
+        scores_[e] = score;
+        indices_[e] = index;
+      }
+    }
+  }
+
+  std::uint64_t scores_[P::pool];
+  int indices_[P::pool];  // among the state's entries
+  int total_;
+  int most_;  // entries of both pools
+};
+
+}  // namespace ott
