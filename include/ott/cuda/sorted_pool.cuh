@@ -17,23 +17,31 @@ class sorted_pool {
  public:
   static constexpr bool possible = P::pool > 0 && P::pool <= 8;
 
-  __device__ sorted_pool(head_state<P> const& state, int capacity)
-      : total_{state.num_traced}, most_{capacity == 0 ? 0 : capacity + P::evicted} {
+  /// Nothing is held.
+  sorted_pool() = default;
+  /// Holds what the state says.
+  __device__ sorted_pool(head_state<P> const& state, int capacity) {
+    constexpr int rounds = ceil_div(head_state<P>::num_entries, 32);
     int const lane = static_cast<int>(threadIdx.x) % 32;
+    traced_entry entries[rounds];  // all are asked for before it is known how many there are
+    OTT_UNROLL
+    for (int n = 0; n < rounds; ++n) {
+      int const e = n * 32 + lane;
+      if (e < head_state<P>::num_entries) entries[n] = state.entries[e];
+    }
+    total_ = state.num_traced;
+    most_ = capacity == 0 ? 0 : capacity + P::evicted;
     OTT_UNROLL
     for (int e = 0; e < P::pool; ++e) {  // places beyond the capacity are first: nothing is below 0
       scores_[e] = e < P::pool - capacity ? 0 : never_traced;
       indices_[e] = -1;
     }
     OTT_UNROLL
-    for (int n = 0; n < ceil_div(head_state<P>::num_entries, 32); ++n) {
-      int const e = n * 32 + lane;
-      bool const used = e < total_;
-      std::uint64_t const score = used ? state.entries[e].score : 0;
-      unsigned rest = __ballot_sync(~0u, used && state.entries[e].evicted == 0);
-      for (; rest != 0; rest &= rest - 1) {
+    for (int n = 0; n < rounds; ++n) {
+      bool const used = n * 32 + lane < total_ && entries[n].evicted == 0;
+      for (unsigned rest = __ballot_sync(~0u, used); rest != 0; rest &= rest - 1) {
         int const from = __ffs(static_cast<int>(rest)) - 1;
-        insert(__shfl_sync(~0u, score, from), n * 32 + from);
+        insert(__shfl_sync(~0u, entries[n].score, from), n * 32 + from);
       }
     }
   }
@@ -41,7 +49,7 @@ class sorted_pool {
   __device__ std::uint64_t bar() const { return total_ < most_ ? scores_[P::pool - 1] : 0; }
   /// Tokens in both pools.
   __device__ int total() const { return total_; }
-  /// The next token enters. Returns the index of the entry that moves to the evicted pool; -1: none.
+  /// The next token enters. Returns the index of the entry that moves to the evicted pool, or -1.
   /// requires score < bar(); tokens with the same score come in the order of their positions
   __device__ int enter(std::uint64_t score) {
     int const moved = indices_[P::pool - 1];
@@ -68,8 +76,8 @@ class sorted_pool {
 
   std::uint64_t scores_[P::pool];
   int indices_[P::pool];  // among the state's entries
-  int total_;
-  int most_;  // entries of both pools
+  int total_ = 0;
+  int most_ = 0;  // entries of both pools
 };
 
 }  // namespace ott
