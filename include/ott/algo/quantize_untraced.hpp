@@ -12,8 +12,8 @@
 // barriers and without the code for rows that stand in.
 namespace ott {
 
-/// Quantizes the keys in the tile as if none were traced and, if `scores`, ranks the lowest tokens
-/// beside it: `lowest` is a lowest_tokens, or does the same. Then a sync, and lowest.find().
+/// Quantizes the keys in the tile as if none were traced and, if `scores`, finds the lowest tokens
+/// beside it: `lowest` is a lowest_tokens, or does the same.
 /// requires the policy quantizes elements; every member calls; nothing is marked
 template <class P, class Team, class Lowest>
   requires(flush_scratch<P>::holds_elements && !exact_keys<P>)
@@ -39,6 +39,11 @@ OTT_HD constexpr void quantize_untraced_keys(Team const& team, flush_scratch<P>&
     if (scores) lowest.rank(team);
   }
   pack_codes<P, quantizer, layout, fit, true>(team, scratch, block.key_codes());
+  if constexpr (flush_scratch<P>::traces) {
+    if (!scores) return;
+    team.sync();
+    lowest.find(team);
+  }
 }
 
 /// The same of values.

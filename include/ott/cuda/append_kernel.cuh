@@ -153,7 +153,7 @@ __device__ bool flush_head(unsigned char* shared, sequence_view<P> const& seq, R
         arch::wait_copies<0>();
         return false;
       }
-      if (enters) share.trace(rows, *seq.state, first_pos);
+      if (enters) share.trace(rows, *seq.state, first_pos, capacity);
       share.quantize(rows, *seq.state, seq.block(group), first_pos);
     }
   }

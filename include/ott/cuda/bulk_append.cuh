@@ -12,25 +12,6 @@
 
 namespace ott {
 
-/// Blocks that share the groups of one head where nothing is marked yet: as many as run at once,
-/// or more, so that none has more than a few groups. What comes before the first group is once a
-/// block: lengths, pages and rows are looked up one after the other.
-template <class P>
-std::int64_t blocks_a_head(int groups, std::int64_t heads) {
-  if (!flush_scratch<P>::needs_tile) return groups;
-  constexpr int most_groups = 4;           // of a block
-  constexpr std::int64_t reserved = 1024;  // bytes of shared memory that every block has
-  auto const bytes = static_cast<std::int64_t>(sizeof(flush_scratch<P>)) + reserved;
-  std::int64_t const fitting =
-      device_attribute(cudaDevAttrMaxSharedMemoryPerMultiprocessor) / bytes;
-  std::int64_t const resident = (fitting < group_blocks ? fitting : group_blocks) *
-                                device_attribute(cudaDevAttrMultiProcessorCount);
-  std::int64_t const least = ceil_div(groups, most_groups);
-  std::int64_t const at_once = resident / heads - 1;  // one traces
-  std::int64_t const count = at_once > least ? at_once : least;
-  return count < groups ? count : groups;
-}
-
 /// Launches what a bulk append takes. shape k, v: [tokens, kv_heads, head_dim]
 template <class P>
 void append_in_bulk(char const* where, layer_view<P> const& layer, batch_view const& batch,
@@ -40,18 +21,17 @@ void append_in_bulk(char const* where, layer_view<P> const& layer, batch_view co
   std::int64_t const heads = std::int64_t{batch.count} * layer.num_kv_heads;
   int const groups = bulk::most_groups(batch.max_rows);
   std::size_t const flushing = sizeof(flush_scratch<P>);
-  std::int64_t const blocks = heads * blocks_a_head<P>(groups, heads);
   auto const start = [&](auto* kernel, std::int64_t blocks, std::size_t shared,
                          int threads = append_threads) {
     launch(where, kernel, {blocks, threads, shared, true}, s, layer, batch, k, v);
   };
   auto const quantize_early = [&] {
-    start(key_kernel<P, true>, blocks, flushing);
+    start(key_kernel<P, true>, heads * groups, flushing);
     if constexpr (!bulk::traces) {
-      start(value_kernel<P, true>, blocks, flushing);
+      start(value_kernel<P, true>, heads * groups, flushing);
     } else {
       std::size_t const tracing = sizeof(trace_scratch<P>);
-      start(value_kernel<P, true>, heads + blocks, flushing > tracing ? flushing : tracing);
+      start(value_kernel<P, true>, heads * (groups + 1), flushing > tracing ? flushing : tracing);
       // A block for each entry that may be new, but no more than run at once, or nearly so.
       int const at_once = append_blocks * device_attribute(cudaDevAttrMultiProcessorCount);
       std::int64_t const fitting = at_once / (2 * heads);
@@ -68,7 +48,7 @@ void append_in_bulk(char const* where, layer_view<P> const& layer, batch_view co
       if (early) quantize_early();
     }
     if (!early) {
-      start(key_kernel<P, false>, blocks, flushing);
+      start(key_kernel<P, false>, heads * groups, flushing);
       start(value_kernel<P, false>, heads, sizeof(trace_scratch<P>));
       start(marked_kernel<P, false>, 2 * heads * groups, flushing);
     }

@@ -50,7 +50,6 @@ __device__ void quantize_marked(flush_scratch<P>& scratch, append_work<P> const&
     using fit = typename P::value_fit;
     using layout = value_layout<P>;
     substitute_rows<P>(team, scratch);
-    team.sync();
     arch::wait_for_kernel_ahead();
     fit_slices<P, fit, quantizer, layout>(team, scratch, block.value_params());
     team.sync();
@@ -63,8 +62,8 @@ __device__ void quantize_marked(flush_scratch<P>& scratch, append_work<P> const&
 
 }  // namespace detail
 
-/// Scores the keys of some groups a block and leaves the lowest tokens as candidates. Early:
-/// quantizes them, too, as if none were traced. shape grid: any x sequences x KV heads
+/// Scores the keys of one group a block and leaves the lowest tokens as candidates. Early:
+/// quantizes them, too, as if none were traced. shape grid: groups x sequences x KV heads
 template <class P, bool Early>
 __global__ void __launch_bounds__(append_threads, group_blocks)
     key_kernel(layer_view<P> layer, batch_view batch, view<typename P::element const> k,
@@ -74,91 +73,69 @@ __global__ void __launch_bounds__(append_threads, group_blocks)
   arch::let_next_kernel_start();
   auto& scratch = detail::shared_as<flush_scratch<P>>();
   int const heads = batch.count * layer.num_kv_heads;
-  int const stride = static_cast<int>(gridDim.x) / heads;
   detail::append_work<P> const work(layer, batch, k, v, static_cast<int>(blockIdx.x) % heads);
-  int group = work.plan.num_groups + static_cast<int>(blockIdx.x) / heads;
+  int const group = work.plan.num_groups + static_cast<int>(blockIdx.x) / heads;
   if (group >= work.plan.new_groups) return;
   bulk_team const team;
   bool const scores = bulk::traces && bulk::has_room(*work.seq.state, layer.pool_capacity);
-  auto const load = [&](int next) {
-    bool const wanted = scores || (Early && !exact_keys<P>);
-    if (wanted && next < work.plan.new_groups) detail::load_group(scratch, work, true, next);
-  };
-  load(group);
+  if (scores || (Early && !exact_keys<P>)) detail::load_group(scratch, work, true, group);
   detail::take_marks(scratch, nullptr);
   bool const complete = work.complete();
-  for (; complete && group < work.plan.new_groups; group += stride) {
-    settle(team);
-    team.sync();
-    group_block<P>& block = work.seq.block(group);
-    auto const leave = [&](int rank, int token) {
-      bulk::candidates_of(block)[rank] = {scratch.scores[token], token, 0};
-    };
-    using estimated = estimated_tokens<P, decltype(leave)>;
-    using lowest_type =
-        std::conditional_t<estimated::possible, estimated, lowest_tokens<P, decltype(leave)>>;
-    lowest_type const lowest{scratch, leave};
-    if constexpr (Early && flush_scratch<P>::holds_elements && !exact_keys<P>) {
-      quantize_untraced_keys<P>(team, scratch, block, scores, lowest);
-      team.sync();
-      load(group + stride);
-      if constexpr (bulk::traces) {
-        if (scores) lowest.find(team);
-      }
-    } else {
-      if constexpr (bulk::traces) {
-        if (scores) {
-          if constexpr (sums_integers<typename P::selection, typename P::element>) {
-            lowest.sum(team);
-            team.sync();
-            lowest.join(team);
-          } else {
-            score_group<P>(team, scratch, group * P::group);
-          }
+  settle(team);
+  if (!complete) return;
+  team.sync();
+  group_block<P>& block = work.seq.block(group);
+  auto const leave = [&](int rank, int token) {
+    bulk::candidates_of(block)[rank] = {scratch.scores[token], token, 0};
+  };
+  using estimated = estimated_tokens<P, decltype(leave)>;
+  using lowest_type =
+      std::conditional_t<estimated::possible, estimated, lowest_tokens<P, decltype(leave)>>;
+  lowest_type const lowest{scratch, leave};
+  if constexpr (Early && flush_scratch<P>::holds_elements && !exact_keys<P>) {
+    quantize_untraced_keys<P>(team, scratch, block, scores, lowest);
+  } else {
+    if constexpr (bulk::traces) {
+      if (scores) {
+        if constexpr (sums_integers<typename P::selection, typename P::element>) {
+          lowest.sum(team);
           team.sync();
-          lowest.rank(team);
-          team.sync();
-          lowest.find(team);
-          team.sync();
+          lowest.join(team);
+        } else {
+          score_group<P>(team, scratch, group * P::group);
         }
-      }
-      if constexpr (Early) {
-        quantize_keys<P>(team, scratch, work.rows, block, group * P::group);
+        team.sync();
+        lowest.rank(team);
+        team.sync();
+        lowest.find(team);
         team.sync();
       }
-      load(group + stride);
     }
+    if constexpr (Early) quantize_keys<P>(team, scratch, work.rows, block, group * P::group);
   }
-  settle(team);
 }
 
-/// Traces, one head a block. Early: the blocks after those quantize the values of some groups each
-/// as if none were traced. shape grid: sequences x KV heads if the policy traces; any x the same
+/// Traces, one head a block. Early: the blocks after those quantize the values of one group each as
+/// if none were traced. shape grid: sequences x KV heads if the policy traces; groups x the same
 template <class P, bool Early>
 __global__ void __launch_bounds__(append_threads, group_blocks)
     value_kernel(layer_view<P> layer, batch_view batch, view<typename P::element const> k,
                  view<typename P::element const> v) {
   arch::let_next_kernel_start();
   int const heads = batch.count * layer.num_kv_heads;
-  int const tracing = bulk_append<P>::traces ? heads : 0;
-  int const block = static_cast<int>(blockIdx.x) - tracing;
-  int const stride = (static_cast<int>(gridDim.x) - tracing) / heads;
+  int const block = static_cast<int>(blockIdx.x) - (bulk_append<P>::traces ? heads : 0);
   detail::append_work<P> const work(layer, batch, k, v, static_cast<int>(blockIdx.x) % heads);
   bulk_team const team;
-  int group = work.plan.num_groups + block / heads;
-  bool const due = Early && block >= 0;
+  int const group = work.plan.num_groups + block / heads;
+  bool const due = Early && block >= 0 && group < work.plan.new_groups;
   auto& scratch = detail::shared_as<flush_scratch<P>>();
-  auto const load = [&](int next) {
-    bool const wanted = due && !exact_values<P>;
-    if (wanted && next < work.plan.new_groups) detail::load_group(scratch, work, false, next);
-  };
-  load(group);
+  if (due && !exact_values<P>) detail::load_group(scratch, work, false, group);
   if (due) detail::take_marks(scratch, nullptr);
   bool const complete = work.complete();
+  settle(team);
+  team.sync();
   if constexpr (Early) {
-    for (; complete && due && group < work.plan.new_groups; group += stride) {
-      settle(team);
-      team.sync();
+    if (complete && due) {
       group_block<P>& out = work.seq.block(group);
       if constexpr (flush_scratch<P>::holds_elements && !exact_values<P>) {
         quantize_untraced_values<P>(team, scratch, out);
@@ -168,11 +145,8 @@ __global__ void __launch_bounds__(append_threads, group_blocks)
       if constexpr (!bulk_append<P>::traces) {
         for_each(team, P::group / 32, [&](int word) { out.v.marks[word] = 0; });
       }
-      team.sync();
-      load(group + stride);
     }
   }
-  settle(team);
   if constexpr (bulk_append<P>::traces) {
     if (complete && block < 0) detail::trace_head(work, layer.pool_capacity);
   }

@@ -80,8 +80,9 @@ class group_share {
   __device__ void hold(head_state<P> const& state, int capacity) {
     if constexpr (traces) {
       if (team_.rank() >= 32) return;
-      pool_ = sorted_pool<P>(state, capacity);
-      if (team_.rank() == 0) scratch_.bar = pool_.bar();
+      entries_ = lane_entries<P>(state);
+      std::uint64_t const bar = entries_.bar(capacity);
+      if (team_.rank() == 0) scratch_.bar = bar;
     }
   }
   /// Waits for the keys.
@@ -115,14 +116,14 @@ class group_share {
   }
   /// Traces them; the first block writes the state, and begins to load their rows.
   template <class Rows>
-  __device__ void trace(Rows const& rows, head_state<P>& state, int first_pos) {
+  __device__ void trace(Rows const& rows, head_state<P>& state, int first_pos, int capacity) {
     if constexpr (traces) {
       flush_scratch<P>& scratch = scratch_.keys;
       if constexpr (!estimated::possible) {
         rank_lowest<P>(team_, scratch);
         team_.sync();
       }
-      if (team_.rank() < 32) enter_lowest(state, first_pos);
+      if (team_.rank() < 32) enter_lowest(state, first_pos, capacity);
       team_.sync();
       if (!leads_) return;
       each_kept([&](int i, int entry, int channel, bool keys) {
@@ -153,8 +154,10 @@ class group_share {
 
  private:
   /// The lowest tokens enter the pools while they can. requires one warp calls
-  __device__ void enter_lowest(head_state<P>& state, int first_pos) {
+  __device__ void enter_lowest(head_state<P>& state, int first_pos, int capacity) {
     flush_scratch<P>& scratch = scratch_.keys;
+    if (!sorted_) pool_ = sorted_pool<P>(entries_, capacity);
+    sorted_ = true;
     bool const first = team_.rank() == 0;
     int const before = pool_.total();
     OTT_UNROLL
@@ -237,7 +240,9 @@ class group_share {
   bool keys_;
   bool leads_;
   int share_;
-  std::conditional_t<traces, sorted_pool<P>, std::monostate> pool_;
+  std::conditional_t<traces, lane_entries<P>, std::monostate> entries_;  // before the call
+  std::conditional_t<traces, sorted_pool<P>, std::monostate> pool_;      // once a token entered
+  bool sorted_ = false;
   element_chunk<element> kept_[kept_chunks];
 };
 

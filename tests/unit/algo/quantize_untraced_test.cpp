@@ -50,9 +50,8 @@ void check(std::uint64_t seed) {
     REQUIRE(token == lowest[rank]);
     ++found;
   };
-  ott::lowest_tokens<P, decltype(compare)> const finder{*scratch, compare};
-  ott::quantize_untraced_keys<P>(team, *scratch, *got, true, finder);
-  finder.find(team);
+  ott::quantize_untraced_keys<P>(team, *scratch, *got, true,
+                                 ott::lowest_tokens<P, decltype(compare)>{*scratch, compare});
   CHECK(found == P::pool);
 
   ott::load_tile<P>(team, *scratch, [&](int token) { return rows.value(token); });
