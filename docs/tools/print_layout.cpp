@@ -75,7 +75,7 @@ void print_head(char const* name) {
   char text[64];
   std::printf("**%s**: %zu bytes\n\n| byte | bytes | what | shape |\n|---|---|---|---|\n", name,
               sizeof(state));
-  row(offsetof(state, length), 16, "length, num_groups, num_traced, reserved", "4 x int32");
+  row(offsetof(state, length), 16, "length, num_groups, num_traced, tracing_done", "4 x int32");
   std::snprintf(text, sizeof text, "[P + A = %d] {uint64, int32, int32}", state::num_entries);
   row(offsetof(state, entries), sizeof(state::entries), "entries: score, pos, evicted", text);
   std::snprintf(text, sizeof text, "[R + G = %d][channel %d]", ott::window_capacity<P>,

@@ -67,3 +67,10 @@ TEST_CASE("bulk append: so many groups that they are quantized before tracing") 
   check_bulk<one_bit>(150);
   check_bulk<four_bits>(150);
 }
+
+TEST_CASE("bulk append: pools of fewer tokens than the policy has room for") {
+  if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
+  check_bulk<ott::paper_policy>(20, 2);
+  check_bulk<ott::paper_policy>(150, 1);
+  check_bulk<one_bit>(150, 4);
+}

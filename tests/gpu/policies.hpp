@@ -44,17 +44,32 @@ struct swap_pairs {
   }
 };
 
-/// Another: the channels in reverse order, negated.
+/// Another: the channels in reverse order, negated; threads may share a row.
 struct mirror {
   static constexpr char const* name = "mirror";
   static constexpr bool identity = false;
   template <int D, class Row>
   OTT_HD static constexpr void apply(Row&& row) {
-    for (int c = 0; c < D / 2; ++c) {
-      float const a = row[c];
-      row[c] = -row[D - 1 - c];
-      row[D - 1 - c] = -a;
-    }
+    for (int c = 0; c < D / 2; ++c) apply_unit<D, 0>(row, c);
+  }
+  template <int D>
+  static constexpr int num_steps = 1;
+  template <int D, int Step>
+  static constexpr int unit_size = 2;
+  template <int D, int Step, class Row>
+  OTT_HD static constexpr void apply_unit(Row&& row, int c) {
+    float const a = row[c];
+    row[c] = -row[D - 1 - c];
+    row[D - 1 - c] = -a;
+  }
+};
+/// The same by one thread.
+struct mirror_whole {
+  static constexpr char const* name = "mirror_whole";
+  static constexpr bool identity = false;
+  template <int D, class Row>
+  OTT_HD static constexpr void apply(Row&& row) {
+    mirror::apply<D>(row);
   }
 };
 
@@ -90,7 +105,7 @@ struct rotated_96 : ott::rotated_policy {
 };
 struct mirrored : ott::rotated_policy {
   using key_rotation = mirror;
-  using value_rotation = mirror;
+  using value_rotation = mirror_whole;
   static constexpr int head_dim = 112, group = 64, residual = 16;
 };
 struct dense_bf16 : ott::dense_policy {

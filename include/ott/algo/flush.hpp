@@ -104,12 +104,14 @@ OTT_HD constexpr void prepare_tile(Team const& team, flush_scratch<P>& scratch,
     team.sync();
   }
   if (scratch.num_traced != 0) {
+    // Beside the search for ranges, which minds no row that stands in.
+    turned_team<Team> const turned{team};
     if constexpr (Layout::by_channel) {
-      substitute_rows<P>(team, scratch, share);
+      substitute_rows<P>(turned, scratch, share);
     } else {
-      substitute_rows<P>(team, scratch);
+      substitute_rows<P>(turned, scratch);
     }
-    team.sync();
+    if constexpr (!flush_scratch<P>::holds_elements) team.sync();
   }
   fit_slices<P, Fit, Quantizer, Layout>(team, scratch, params, share);
   team.sync();

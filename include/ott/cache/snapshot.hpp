@@ -83,6 +83,7 @@ struct snapshot_access {
   static bool plausible(state_type const& state, snapshot_header const& header, int capacity) {
     if (state.length != header.length || state.num_groups != header.num_groups) return false;
     if (state.num_traced < 0 || state.num_traced > traced_capacity<policy>) return false;
+    if (state.tracing_done != 0) return false;
     int evicted = 0;
     for (int e = 0; e < state.num_traced; ++e) {
       traced_entry const& entry = state.entries[e];

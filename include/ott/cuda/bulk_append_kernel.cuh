@@ -50,7 +50,6 @@ __device__ void quantize_marked(flush_scratch<P>& scratch, append_work<P> const&
     using fit = typename P::value_fit;
     using layout = value_layout<P>;
     substitute_rows<P>(team, scratch);
-    team.sync();
     arch::wait_for_kernel_ahead();
     fit_slices<P, fit, quantizer, layout>(team, scratch, block.value_params());
     team.sync();
@@ -166,9 +165,8 @@ __global__ void __launch_bounds__(append_threads, append_blocks)
   auto& scratch = detail::shared_as<flush_scratch<P>>();
   int const heads = batch.count * layer.num_kv_heads;
   int const block = static_cast<int>(blockIdx.x);
-  int const half = static_cast<int>(gridDim.x) / 2;
-  bool const keys = block < half;
-  int const own = block % half / heads;
+  bool const keys = block / heads % 2 == 0;
+  int const own = block / heads / 2;
   detail::append_work<P> const work(layer, batch, k, v, block % heads);
   bulk_team const team;
   head_state<P>& state = *work.seq.state;
@@ -179,9 +177,9 @@ __global__ void __launch_bounds__(append_threads, append_blocks)
   bool const complete = work.complete();
   if constexpr (Early) {
     if (complete) {
-      if (team.rank() == 0) arch::wait_for_flag(&state.reserved);
+      if (team.rank() == 0) arch::wait_for_flag(&state.tracing_done);
       team.sync();
-      int const stride = half / heads;
+      int const stride = static_cast<int>(gridDim.x) / heads / 2;
       for (int entry = own; entry < state.num_traced; entry += stride) {
         // Entries of a group follow each other: the first stands for all.
         int const group = state.entries[entry].pos / P::group;

@@ -23,8 +23,9 @@ struct alignas(128) group_shared {
 
   alignas(128) unsigned char query[group_query_bytes<P, Sets>()];  // of groups, then of exact rows
   group_exchange<P, Sets, Warps> exchange;
-  alignas(128) listed_split<work> splits[2];  // this one and the next
-  arch::signal known;                         // that the next one is there
+  alignas(128) listed_split splits[2];  // this one and the next
+  arch::signal known;                   // that the next one is there
+  int pages[Warps];                     // of its warps' first steps
   alignas(128) unsigned char rings[Warps * ring::bytes];
 
   __device__ __forceinline__ auto& group_query() {

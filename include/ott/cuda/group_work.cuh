@@ -4,6 +4,7 @@
 
 #include <ott/core/bits.hpp>
 #include <ott/core/macros.hpp>
+#include <ott/cuda/arch/async_copy.cuh>
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/query_rows.cuh>
 #include <ott/cuda/split_plan.hpp>
@@ -56,7 +57,6 @@ struct listed_sequence {
 };
 
 /// One split, as its block keeps it in shared memory.
-template <class Shape>
 struct listed_split {
   int rows;    // query rows of the sequence; 0: no split
   int first;   // row of the batch
@@ -64,13 +64,11 @@ struct listed_split {
   int slot;
   int tile;
   int kv_head;
-  int step;                // its first: of the sequence's groups, or of its exact rows
-  int last;                // one past
-  int line;                // of its partial result for the sequence's first row
-  int pages;               // where the sequence's pages begin in the page table; -1: exact rows
-  int traced;              // exact rows: how many are traced
-  int window_begin;        // exact rows: position of the first token that is in no group
-  int page[Shape::warps];  // of each warp's first step
+  int step;          // its first: of the sequence's groups, or of its exact rows
+  int last;          // one past, where the sequence has so many exact rows
+  int line;          // of its partial result for the sequence's first row
+  int pages;         // where the sequence's pages begin in the page table; -1: exact rows
+  int window_begin;  // exact rows: position of the first token that is in no group
 
   __device__ __forceinline__ bool none() const { return rows == 0; }
   __device__ __forceinline__ bool exact() const { return pages < 0; }
@@ -85,7 +83,6 @@ struct listed_split {
 /// shape    items: [count + 1], of which the last holds `before` and first alone
 template <class P, class Shape>
 struct group_list {
-  using split_type = listed_split<Shape>;
   using rule = split_rule<P>;
   attend_args<P> const& args;
   split_plan const& plan;
@@ -104,23 +101,33 @@ struct group_list {
     return items[i].before[lines_before];
   }
 
-  /// Fills the list; where the lines would not fit the workspace, none is split. Gives the block's
-  /// first split where it needs no list, else none.
-  /// requires every thread of the block calls; ends with a barrier
-  __device__ __forceinline__ void fill(int lane, int warp, split_type& first) const {
-    constexpr int busy = Shape::warps > 1 ? 1 : 0;  // warps that do not sum up
-    int const count = args.batch.count;
+  /// Reads the batch's sequences. requires every thread of the block calls; ends with a barrier
+  __device__ __forceinline__ void read(int lane, int warp) const {
 #pragma unroll 1
-    for (int i = 32 * warp + lane; i <= count; i += 32 * Shape::warps) read(i);
+    for (int i = 32 * warp + lane; i <= args.batch.count; i += 32 * Shape::warps) read_one(i);
     __syncthreads();
+  }
+  /// The block's first split where it needs no list, else none; gives how many splits of groups the
+  /// batch would have were all its sequences like this one. requires `read`
+  __device__ __forceinline__ int find_first(listed_split& split) const {
+    int const count = args.batch.count, block = static_cast<int>(blockIdx.x);
+    int const j = block / count, i = block - j * count;
+    sequence_cut const c = cut(i);
+    if (plan.strided() && j < c.all_splits()) {
+      take_groups(c, j, 0, split);
+    } else {
+      split.rows = 0;
+    }
+    return count * c.all_splits();
+  }
+  /// Sums the list up; where the lines would not fit the workspace, none is split.
+  /// requires every thread of the block calls, after `read`; ends with a barrier
+  __device__ __forceinline__ void sum_up(int lane, int warp) const {
+    int const count = args.batch.count;
 #pragma unroll 1
     for (;;) {
 #pragma unroll 1
-      for (int what = warp - busy; 0 <= what && what < num_listed_before;
-           what += Shape::warps - busy) {
-        sum_up(what, lane);
-      }
-      if (warp == 0) find_first(lane, first);
+      for (int what = warp; what < num_listed_before; what += Shape::warps) sum_up_one(what, lane);
       __syncthreads();
       if (plan.strided() || lines_before_sequence(count) <= plan.capacity || !is_cut()) break;
       __syncthreads();
@@ -128,8 +135,8 @@ struct group_list {
       __syncthreads();
     }
   }
-  /// The listed split of a number; none past the last. requires one whole warp calls
-  __device__ __forceinline__ void find(int number, int lane, split_type& split) const {
+  /// The listed split of a number; none past the last.
+  __device__ __forceinline__ void find(int number, listed_split& split) const {
     if (number >= size()) {
       split.rows = 0;
       return;
@@ -150,7 +157,7 @@ struct group_list {
     if (exact) {
       take_rows(c, at, part, s.before[lines_before], split);
     } else {
-      take_groups(c, s.taken + at, s.before[lines_before], lane, split);
+      take_groups(c, s.taken + at, s.before[lines_before], split);
     }
   }
 
@@ -172,26 +179,26 @@ struct group_list {
             tiles * args.layer.num_kv_heads};
   }
   /// Reads sequence i, or one past the last.
-  __device__ __forceinline__ void read(int i) const {
+  __device__ __forceinline__ void read_one(int i) const {
     listed_sequence& item = items[i];
     int const first = args.batch.row_begin[i];
     item.first = first, item.taken = 0;
     if (i == args.batch.count) return;
     int const rows = args.batch.row_begin[i + 1] - first, slot = args.batch.slot[i];
     head_state<P> const& state = *args.layer.sequence(slot, 0).state;
-    item.slot = slot, item.length = state.length;
-    item.groups = rule::few(rows, args.q_per_kv()) ? state.num_groups : 0;
+    int const length = state.length, groups = state.num_groups;  // on their way
+    ask_for_page(i, slot, rows);
+    item.slot = slot, item.length = length;
+    item.groups = rule::few(rows, args.q_per_kv()) ? groups : 0;
   }
-  /// The first split of this block, while other warps sum the list up.
-  __device__ __forceinline__ void find_first(int lane, split_type& split) const {
-    int const count = args.batch.count, block = static_cast<int>(blockIdx.x);
-    int const j = block / count, i = block - j * count;
-    sequence_cut const c = cut(i);
-    if (plan.strided() && j < c.all_splits()) {
-      take_groups(c, j, 0, lane, split);
-    } else {
-      split.rows = 0;
-    }
+  /// Asks for the page number of the block's first step, if it is of sequence i and its splits are
+  /// of least length.
+  __device__ __forceinline__ void ask_for_page(int i, int slot, int rows) const {
+    int const count = args.batch.count, j = static_cast<int>(blockIdx.x) / count;
+    int const tiles = rows > 0 ? ceil_div(rows * args.q_per_kv(), Shape::tile_rows) : 1;
+    int const group = j / (tiles * args.layer.num_kv_heads) * rule::least_groups;
+    if (i != static_cast<int>(blockIdx.x) - j * count || group >= args.layer.max_groups) return;
+    arch::prefetch(args.layer.page_table + slot * args.layer.max_groups + group);
   }
   /// Splits of a sequence that blocks take first.
   __device__ __forceinline__ int first_taken(int i, sequence_cut const& c) const {
@@ -209,7 +216,7 @@ struct group_list {
     return c.all_splits() - taken;
   }
   /// requires a whole warp calls
-  __device__ __forceinline__ void sum_up(int what, int lane) const {
+  __device__ __forceinline__ void sum_up_one(int what, int lane) const {
     int const count = args.batch.count;
     int before = 0;
 #pragma unroll 1
@@ -230,36 +237,25 @@ struct group_list {
   /// What all splits of one unit have alike; part: among the unit's lines; lines: of the list,
   /// before the sequence's.
   __device__ __forceinline__ void take(sequence_cut const& c, int unit, int part, int lines,
-                                       split_type& split) const {
+                                       listed_split& split) const {
     int const tile = unit / args.layer.num_kv_heads;
     split.rows = c.rows, split.first = c.first, split.length = c.length, split.slot = c.slot;
     split.tile = tile, split.kv_head = unit - tile * args.layer.num_kv_heads;
     split.line = plan.first_line(lines, c.first, c.rows, part);
   }
-  __device__ __forceinline__ void take_groups(sequence_cut const& c, int j, int lines, int lane,
-                                              split_type& split) const {
-    int const part = j / c.units, step = part * c.run * Shape::group_steps;
-    int const last = min((part + 1) * c.run, c.groups) * Shape::group_steps;
-    int const pages = c.slot * args.layer.max_groups;
-    if (lane < Shape::warps && step + lane < last) {
-      split.page[lane] = args.layer.page_table[pages + (step + lane) / Shape::group_steps];
-    }
+  __device__ __forceinline__ void take_groups(sequence_cut const& c, int j, int lines,
+                                              listed_split& split) const {
+    int const part = j / c.units;
     take(c, j - part * c.units, part, lines, split);
-    split.step = step, split.last = last, split.pages = pages;
+    split.step = part * c.run * Shape::group_steps;
+    split.last = min((part + 1) * c.run, c.groups) * Shape::group_steps;
+    split.pages = c.slot * args.layer.max_groups;
   }
   __device__ __forceinline__ void take_rows(sequence_cut const& c, int unit, int part, int lines,
-                                            split_type& split) const {
+                                            listed_split& split) const {
     take(c, unit, c.splits + part, lines, split);
-    int traced = 0;
-    if constexpr (traced_capacity<P> != 0) {
-      traced = args.layer.sequence(c.slot, split.kv_head).state->num_traced;
-    }
-    int const window_begin = c.groups * P::group, step = part * Shape::exact_steps;
-    split.step = step;
-    split.last =
-        min(step + Shape::exact_steps, ceil_div(traced, Shape::step_rows) +
-                                           ceil_div(c.length - window_begin, Shape::step_rows));
-    split.pages = -1, split.traced = traced, split.window_begin = window_begin;
+    split.step = part * Shape::exact_steps, split.last = split.step + Shape::exact_steps;
+    split.pages = -1, split.window_begin = c.groups * P::group;
   }
 };
 

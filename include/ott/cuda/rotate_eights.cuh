@@ -11,7 +11,7 @@ namespace ott {
 
 /// Rotates query rows that a block's threads hold in eights.
 /// shape    x[k]: eight k * Threads + thread of a record; those past its last one are anything
-/// requires every thread of the block calls; nobody uses the record, in which rows may lie meanwhile
+/// requires every thread of the block calls; nobody uses the record: rows may lie there meanwhile
 template <class Rotation, int D, int Threads, int Each, class Record>
 __device__ __forceinline__ void rotate_eights(float (&x)[Each][8], Record& record, int thread) {
   if constexpr (std::same_as<Rotation, hadamard>) {

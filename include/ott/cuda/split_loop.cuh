@@ -4,6 +4,8 @@
 
 #include <ott/core/macros.hpp>
 #include <ott/cuda/arch/async_copy.cuh>
+#include <ott/cuda/arch/pause.cuh>
+#include <ott/cuda/arch/thread.cuh>
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/exact_steps.cuh>
 #include <ott/cuda/group_shared.cuh>
@@ -12,6 +14,7 @@
 #include <ott/cuda/query_rows.cuh>
 #include <ott/cuda/split_plan.hpp>
 #include <ott/cuda/step_copies.cuh>
+#include <ott/layout/group_block.hpp>
 
 namespace ott {
 
@@ -26,7 +29,7 @@ template <class P, int Sets, class Shared>
 struct split_loop {
   using shape = typename Shared::work;
   using list_type = group_list<P, shape>;
-  using split_type = listed_split<shape>;
+  using split_type = listed_split;
   using ring_type = typename Shared::ring;
   using groups = group_steps<P, Sets>;
   using exact = exact_steps<P, Sets>;
@@ -45,27 +48,37 @@ struct split_loop {
     int const thread = static_cast<int>(threadIdx.x), own = static_cast<int>(blockIdx.x);
     ring_type ring(shared.rings + warp * ring_type::bytes);
     rows_type rows;
-    auto const load = [&](split_type const& split) {
-      rows.load(args, split.queries(), split.exact(), thread);
+    auto const start = [&](split_type const& split) {
+      int const page = first_page(split, warp);
+      rows.load(args, split.queries(), split.exact(),
+                arch::thread_anew());  // before the copies, which are many
+      begin(split, page, ring);
     };
     if (thread == 0) shared.known.prepare();
-    list.fill(lane, warp, shared.splits[0]);
+    list.read(lane, warp);
+    split_type first;  // alike in all threads, and known before the list is summed up
+    int const splits = list.find_first(first);
+    bool const listed = first.none();
+    if (!listed) {
+      wait_for_turn(splits);
+      start(first);
+    }
+    if (thread == 0) shared.splits[0] = first;
+    list.sum_up(lane, warp);
     if (!plan.strided() && own == 0) {
       for (int i = thread; i <= args.batch.count; i += 32 * warps) {
         plan.line_begin[i] = list.lines_before_sequence(i);
       }
     }
-    if (shared.splits[0].none()) {
-      __syncthreads();  // all have seen that
+    if (listed) {
       if (warp == 0) {
         int const number = plan.strided() ? lane == 0 ? take_ticket() : 0 : own;
-        list.find(__shfl_sync(detail::all_lanes, number, 0), lane, shared.splits[0]);
+        list.find(__shfl_sync(detail::all_lanes, number, 0), shared.splits[0]);
       }
       __syncthreads();
       if (shared.splits[0].none()) return;
+      start(shared.splits[0]);
     }
-    load(shared.splits[0]);  // before the copies, which are many
-    begin(shared.splits[0], ring);
     int line = -1;  // of the split before
 #pragma unroll 1
     for (int n = 0;; ++n) {
@@ -79,24 +92,20 @@ struct split_loop {
         rows.store(shared.group_query(), args, thread);
       }
       __syncthreads();
-      shared.exchange.place(args, plan, split.queries(), thread);
+      shared.exchange.place(args, plan, split.queries(), arch::thread_anew());
+      split_type& next = shared.splits[(n + 1) % 2];
       // A warp that is done begins with the next split, and then waits for the others.
-      auto const follow = [&](int ticket) {
-        split_type& next = shared.splits[(n + 1) % 2];
-        if (warp == 0) {
-          list.find(__shfl_sync(detail::all_lanes, ticket, 0), lane, next);
-          shared.known.raise();
-        }
+      auto const follow = [&] {
         shared.known.wait(n);
         if (next.none()) return;
         ring = ring_type(shared.rings + warp * ring_type::bytes);
-        load(next);
-        begin(next, ring);
+        rows.load(args, next.queries(), next.exact(), arch::thread_anew());
+        begin(next, shared.pages[warp], ring);
       };
       if (split.exact()) {
-        attend_to_rows(split, ring, follow);
+        attend_to_rows(split, next, ring, follow);
       } else {
-        attend_to_groups(split, ring, follow);
+        attend_to_groups(split, next, ring, follow);
       }
       __syncthreads();
     }
@@ -105,28 +114,42 @@ struct split_loop {
  private:
   __device__ __forceinline__ group_copies<groups> copies_of_groups() const { return {lane}; }
   __device__ __forceinline__ exact_copies<P> copies_of_rows(split_type const& split) const {
-    return {*args.layer.sequence(split.slot, split.kv_head).state,
-            split.traced,
-            split.window_begin,
-            split.length - split.window_begin,
-            split.last,
-            lane};
+    head_state<P> const& state = *args.layer.sequence(split.slot, split.kv_head).state;
+    int const traced = traced_capacity<P> != 0 ? state.num_traced : 0;
+    int const recent = split.length - split.window_begin;
+    int const steps = ceil_div(traced, shape::step_rows) + ceil_div(recent, shape::step_rows);
+    return {state, traced, split.window_begin, recent, min(split.last, steps), lane};
   }
   __device__ __forceinline__ std::uint8_t const* block_of(split_type const& split, int page) const {
     std::int64_t const at = std::int64_t{page} * args.layer.num_kv_heads + split.kv_head;
     return reinterpret_cast<std::uint8_t const*>(args.layer.blocks + at);
   }
-  __device__ __forceinline__ group_step first_step(split_type const& split) const {
-    int const step = split.step + warp;
-    return {step < split.last ? block_of(split, split.page[warp]) : nullptr, step};
+  /// The page of a warp's first step; 0 where it has none of groups.
+  __device__ __forceinline__ int first_page(split_type const& split, int of_warp) const {
+    int const step = split.step + of_warp;
+    if (split.none() || split.exact() || step >= split.last) return 0;
+    return args.layer.page_table[split.pages + step / shape::group_steps];
   }
   /// Starts the first copies of a split.
-  __device__ __forceinline__ void begin(split_type const& split, ring_type& ring) const {
+  __device__ __forceinline__ void begin(split_type const& split, int page, ring_type& ring) const {
+    int const step = split.step + warp;
     if (split.exact()) {
-      ring.begin(copies_of_rows(split), split.step + warp);
+      ring.begin(copies_of_rows(split), step);
     } else {
-      ring.begin(copies_of_groups(), first_step(split));
+      std::uint8_t const* const block = step < split.last ? block_of(split, page) : nullptr;
+      ring.begin(copies_of_groups(), group_step{block, step});
     }
+  }
+  /// Where the blocks take about one split each, they begin in four turns: else all of them would
+  /// wait for memory, then all compute, and so on to the end. A turn lasts as long as memory takes
+  /// for its first steps.
+  __device__ __forceinline__ void wait_for_turn(int splits) const {
+    int const blocks = static_cast<int>(gridDim.x), own = static_cast<int>(blockIdx.x);
+    if (2 * splits <= blocks || splits > blocks) return;
+    constexpr int cycle_bytes = 2400;  // that an H200 reads
+    constexpr int step_bytes = int{sizeof(group_block<P>)} / shape::group_steps;
+    int const turn = blocks / 4 * warps * step_bytes / cycle_bytes;
+    arch::pause(4 * own / blocks * turn);
   }
   __device__ __forceinline__ float cap() const {
     return args.options.soft_cap * 1.4426950408889634f;
@@ -138,11 +161,26 @@ struct split_loop {
     return list.size() > first ? first + atomicAdd(plan.ticket, 1) : first;
   }
 
-  /// `follow` is called once, when the warp has read all its steps, with thread 0's next ticket.
+  /// Looks the block's next split up, of thread 0's ticket, and gives the page of warp `lane`'s
+  /// first step, which is on its way. requires warp 0 calls
+  __device__ __forceinline__ int look_up(int ticket, split_type& next) const {
+    list.find(__shfl_sync(detail::all_lanes, ticket, 0), next);
+    __syncwarp();
+    return lane < warps ? first_page(next, lane) : 0;
+  }
+  /// Lets the block's warps begin with what was looked up. requires warp 0 calls
+  __device__ __forceinline__ void tell(int page) const {
+    if (lane < warps) shared.pages[lane] = page;
+    shared.known.raise();
+  }
+
+  /// Warp 0 looks the next split up before its last step, so that page numbers come meanwhile, and
+  /// tells the others when it is done; `follow` is called once, when the warp has read all its
+  /// steps.
   /// requires the ring has begun with the split
   template <class Follow>
-  __device__ __forceinline__ void attend_to_groups(split_type const& split, ring_type& ring,
-                                                   Follow const& follow) const {
+  __device__ __forceinline__ void attend_to_groups(split_type const& split, split_type& next_split,
+                                                   ring_type& ring, Follow const& follow) const {
     using scores_type = typename groups::scores;
     auto const copies = copies_of_groups();
     std::int32_t const* const pages = args.layer.page_table + split.pages;
@@ -150,19 +188,20 @@ struct split_loop {
     auto const page_of = [&](int step) {
       return step < last ? pages[step / shape::group_steps] : -1;
     };
-    group_step now = first_step(split);
-    int page = page_of(now.step + warps), ticket = 0;
+    group_step now{nullptr, split.step + warp};
+    int page = page_of(now.step + warps), ticket = 0, next_page = 0;
     seen_positions<shape::tile_rows, scores_type::own_rows> seen;
     seen.template find<scores_type>(args, split.queries(), lane);
     typename groups::sums sums;
-    bool const leads = threadIdx.x == 0;
-    if (leads && now.step + warps >= last) ticket = take_ticket();
+    bool const leads = threadIdx.x == 0, few = now.step + warps >= last;
+    if (leads && few) ticket = take_ticket();
 #pragma unroll 1
     while (now.step < last) {
       group_step const next{page < 0 ? nullptr : block_of(split, page), now.step + warps};
       page = page_of(next.step + warps);
       // Asked for as late as the answer still comes in time.
       if (leads && next.step < last && next.step + warps >= last) ticket = take_ticket();
+      if (warp == 0 && next.step >= last && !few) next_page = look_up(ticket, next_split);
       scores_type scores = groups::score(ring.keys(copies, next), shared.group_query(), lane, args);
       ring.drop_keys(copies, next);
       int const begin = now.step * groups::tokens;
@@ -177,23 +216,27 @@ struct split_loop {
       ring.drop_values(copies, next);
       now = next;
     }
-    follow(ticket);
+    if (warp == 0) tell(few ? look_up(ticket, next_split) : next_page);
+    follow();
     sums.finish();
     shared.exchange.put(sums, warp, lane);
   }
   /// The same of exact rows.
   template <class Follow>
-  __device__ __forceinline__ void attend_to_rows(split_type const& split, ring_type& ring,
-                                                 Follow const& follow) const {
+  __device__ __forceinline__ void attend_to_rows(split_type const& split, split_type& next_split,
+                                                 ring_type& ring, Follow const& follow) const {
     using scores_type = typename exact::scores;
     auto const copies = copies_of_rows(split);
     int const ticket = threadIdx.x == 0 ? take_ticket() : 0;
+    bool const few = split.step + warps >= copies.last;
+    int next_page = 0;
     seen_positions<shape::tile_rows, scores_type::own_rows> seen;
     seen.template find<scores_type>(args, split.queries(), lane);
     bool const all = seen.whole(0, split.length);
     typename exact::sums sums;
 #pragma unroll 1
     for (int step = split.step + warp; step < copies.last; step += warps) {
+      if (step == split.step + warps) next_page = look_up(ticket, next_split);  // warp 0's second
       scores_type scores =
           exact::score(ring.keys(copies, step + warps), shared.exact_query(), lane, args);
       ring.drop_keys(copies, step + warps);
@@ -206,7 +249,8 @@ struct split_loop {
       sums.add(scores, ring.values(), lane);
       ring.drop_values(copies, step + warps);
     }
-    follow(ticket);
+    if (warp == 0) tell(few ? look_up(ticket, next_split) : next_page);
+    follow();
     sums.finish();
     shared.exchange.put(sums, warp, lane);
   }

@@ -42,7 +42,8 @@ __device__ void trace_lowest(trace_scratch<P> const& scratch, int count, Bar con
     std::uint64_t const lowest = own ? scratch.lowest[first + lane][0].score : never_traced;
     int next = 0;
     for (;;) {
-      unsigned const entering = __ballot_sync(~0u, lane >= next && lowest < bar());
+      std::uint64_t const now = bar();
+      unsigned const entering = __ballot_sync(~0u, lane >= next && lowest < now);
       if (entering == 0) break;
       next = __ffs(static_cast<int>(entering));
       trace(first + next - 1);
@@ -137,7 +138,7 @@ __device__ void trace_head(append_work<P> const& work, int capacity) {
   head_state<P>& state = *work.seq.state;
   bool const left = bulk_append<P>::has_room(state, capacity);
   if constexpr (sorted_pool<P>::possible) {
-    sorted_pool<P> pool(state, capacity);
+    sorted_pool<P> pool(lane_entries<P>(state), capacity);
     trace_groups<P>(work, scratch, left, [&](int count, int first) {
       trace_lowest<P>(scratch, pool, state, count, first);
     });
@@ -148,7 +149,7 @@ __device__ void trace_head(append_work<P> const& work, int capacity) {
     });
   }
   team.sync();
-  if (team.rank() == 0) arch::raise_flag(&state.reserved);
+  if (team.rank() == 0) arch::raise_flag(&state.tracing_done);
 }
 
 }  // namespace detail

@@ -49,7 +49,7 @@ template <class P, int Sets>
 OTT_HD constexpr int group_shared_bytes(group_tuning t) {
   int const exchange = 4 * Sets * (t.warps * (P::head_dim + 4 + 2) + 1) * 4;
   return t.warps * t.stages * group_stage_bytes<P>() + group_query_bytes<P, Sets>() +
-         round_up(exchange, 128) + round_up(2 * (12 + t.warps) * 4 + 8, 128);
+         round_up(exchange, 128) + round_up(2 * 11 * 4 + 8 + 4 * t.warps, 128);
 }
 
 /// The default: as many blocks as registers and shared memory let live, then a deeper ring.

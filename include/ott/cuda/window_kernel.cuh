@@ -68,7 +68,7 @@ __global__ void __launch_bounds__(window_threads)
   } else {
     state.length = plan.new_length;
     state.num_groups = plan.new_groups;
-    state.reserved = 0;
+    state.tracing_done = 0;
   }
 }
 

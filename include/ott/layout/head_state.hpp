@@ -22,10 +22,10 @@ struct alignas(128) head_state {
   static constexpr int num_entries = traced_capacity<P> > 0 ? traced_capacity<P> : 1;
   using element = typename P::element;
 
-  std::int32_t length;      // tokens so far
-  std::int32_t num_groups;  // flushed groups; the window holds positions [num_groups * G, length)
-  std::int32_t num_traced;  // entries in use
-  std::int32_t reserved;
+  std::int32_t length;        // tokens so far
+  std::int32_t num_groups;    // flushed groups; the window holds positions [num_groups * G, length)
+  std::int32_t num_traced;    // entries in use
+  std::int32_t tracing_done;  // 0 but while a bulk append runs: is it known what is traced?
   traced_entry entries[num_entries];
   alignas(128) element window_k[window_capacity<P> * P::head_dim];
   alignas(128) element window_v[window_capacity<P> * P::head_dim];
