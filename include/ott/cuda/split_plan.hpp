@@ -18,7 +18,8 @@ namespace ott {
 template <class P>
 struct split_rule {
   static constexpr int most_rows = 32;  // query rows times query heads a KV head; more is "many"
-  static constexpr int least_groups = [] {  // of a split
+  /// Of a split: where it reads little, its beginning and its end weigh more.
+  static constexpr int least_groups = [] {
     int least = exact_keys<P> && exact_values<P> ? 4 : 16;
     while (least < 32 && least * sizeof(group_block<P>) < std::size_t{96} * 1024) least *= 2;
     return least;
