@@ -154,7 +154,7 @@ __device__ bool flush_head(unsigned char* shared, sequence_view<P> const& seq, R
         return false;
       }
       if (enters) share.trace(rows, *seq.state, first_pos, capacity);
-      share.quantize(rows, *seq.state, seq.block(group), first_pos);
+      share.quantize(rows, seq.block(group), first_pos);
     }
   }
   return true;

@@ -2,14 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
-#include <variant>
 
 #include <ott/algo/flush.hpp>
 #include <ott/cuda/append_teams.cuh>
 #include <ott/cuda/arch/async_copy.cuh>
 #include <ott/cuda/estimated_tokens.cuh>
-#include <ott/cuda/sorted_pool.cuh>
 #include <ott/layout/head_state.hpp>
 
 // How blocks that start together flush one group as fast as they can: each looks for outliers by
@@ -21,7 +18,12 @@ template <class P>
 struct step_scratch {
   flush_scratch<P> keys;
   flush_scratch<P> values;
-  std::uint64_t bar;  // scores below it enter the pools as they are
+  std::uint64_t bar;  // scores below it enter the pools as they were
+  /// What all blocks but the first trace into, in place of the state.
+  struct {
+    std::int32_t num_traced;
+    traced_entry entries[head_state<P>::num_entries];
+  } untold;
 };
 
 /// How the groups of a policy are flushed in a step.
@@ -30,9 +32,9 @@ struct step_flush {
   static constexpr int shares = 4;  // of keys, and of values
   /// Where tiles stay as they were loaded and two of them fit the shared memory of every
   /// architecture; else a block flushes a group alone.
-  static constexpr bool in_shares =
-      flush_scratch<P>::holds_elements && (!flush_scratch<P>::traces || sorted_pool<P>::possible) &&
-      quantizes_in_shares<P, shares> && sizeof(step_scratch<P>) <= 98 * 1024;
+  static constexpr bool in_shares = flush_scratch<P>::holds_elements &&
+                                    quantizes_in_shares<P, shares> &&
+                                    sizeof(step_scratch<P>) <= 98 * 1024;
   static constexpr int crew = in_shares ? 2 * shares : 1;  // blocks, where such can start together
   static constexpr int threads = in_shares ? 256 : 768;
   static constexpr int resident = in_shares ? 2 : 1;  // blocks on a multiprocessor
@@ -53,10 +55,6 @@ class group_share {
   };
   using estimated = estimated_tokens<P, ordered_token>;
   static constexpr bool traces = flush_scratch<P>::traces;
-  static constexpr int row_chunks = P::head_dim / element_chunk<element>::size;
-  /// Of traced rows, a thread.
-  static constexpr int kept_chunks =
-      ceil_div((traces ? 2 * P::pool : 1) * row_chunks, flush::threads);
 
  public:
   /// shape rank: of the block in its crew; those of keys come first
@@ -76,13 +74,10 @@ class group_share {
     arch::commit_copies();
     clear_marks<P>(team_, scratch_.keys);
   }
-  /// Takes what the pools hold, once a sequence and call: one warp.
+  /// Takes what the pools hold, once a sequence and call: gather_held by one warp.
   __device__ void hold(head_state<P> const& state, int capacity) {
     if constexpr (traces) {
-      if (team_.rank() >= 32) return;
-      entries_ = lane_entries<P>(state);
-      std::uint64_t const bar = entries_.bar(capacity);
-      if (team_.rank() == 0) scratch_.bar = bar;
+      if (team_.rank() < 32) hold_entries(state, capacity);
     }
   }
   /// Waits for the keys.
@@ -114,7 +109,7 @@ class group_share {
       return team_.any(find_outliers<P>(team_, scratch_.keys, first_pos, capacity));
     }
   }
-  /// Traces them; the first block writes the state, and begins to load their rows.
+  /// Traces them; the first block writes the state.
   template <class Rows>
   __device__ void trace(Rows const& rows, head_state<P>& state, int first_pos, int capacity) {
     if constexpr (traces) {
@@ -123,19 +118,19 @@ class group_share {
         rank_lowest<P>(team_, scratch);
         team_.sync();
       }
-      if (team_.rank() < 32) enter_lowest(state, first_pos, capacity);
+      if (leads_) {
+        trace_group<P>(team_, scratch, state, first_pos, capacity);
+      } else {
+        trace_group<P>(team_, scratch, scratch_.untold, first_pos, capacity);
+      }
+      if (team_.rank() == 0) scratch_.bar = scratch.held.bar(capacity);
       team_.sync();
-      if (!leads_) return;
-      each_kept([&](int i, int entry, int channel, bool keys) {
-        int const pos = first_pos + scratch.order[entry - scratch.num_before];
-        kept_[i] = load_chunk(team_, (keys ? rows.key(pos) : rows.value(pos)) + channel);
-      });
+      if (leads_) copy_traced<P>(team_, state, rows, scratch.num_before, scratch.num_traced);
     }
   }
   /// Writes this block's share. requires marks are published
   template <class Rows>
-  __device__ void quantize(Rows const& rows, head_state<P>& state, group_block<P>& block,
-                           int first_pos) {
+  __device__ void quantize(Rows const& rows, group_block<P>& block, int first_pos) {
     tensor_share<flush::shares> const share{share_};
     if (leads_) {
       for_each(team_, P::group / 32,
@@ -143,7 +138,6 @@ class group_share {
     }
     if (keys_) {
       quantize_keys<P>(team_, scratch_.keys, rows, block, first_pos, share);
-      if (leads_) keep_rows(state);
       return;
     }
     take_marks();
@@ -153,56 +147,38 @@ class group_share {
   }
 
  private:
-  /// The lowest tokens enter the pools while they can. requires one warp calls
-  __device__ void enter_lowest(head_state<P>& state, int first_pos, int capacity) {
-    flush_scratch<P>& scratch = scratch_.keys;
-    if (!sorted_) pool_ = sorted_pool<P>(entries_, capacity);
-    sorted_ = true;
-    bool const first = team_.rank() == 0;
-    int const before = pool_.total();
+  __device__ void hold_entries(head_state<P> const& state, int capacity) {
+    constexpr int rounds = ceil_div(head_state<P>::num_entries, 32);
+    held_entries<P>& held = scratch_.keys.held;
+    int const lane = team_.rank();
+    traced_entry entries[rounds];  // all are asked for before it is known how many there are
     OTT_UNROLL
-    for (int i = 0; i < P::pool && i < P::group; ++i) {
-      int const token = scratch.order[i];
-      std::uint64_t const score = scratch.scores[token];
-      if (score >= pool_.bar()) break;
-      int const entry = pool_.total();
-      int const moved = pool_.enter(score);
-      if (!first) continue;
-      scratch.marks[token / 32] |= 1u << token % 32;
-      if (!leads_) continue;
-      if (moved >= 0) state.entries[moved].evicted = 1;
-      state.entries[entry] = {score, first_pos + token, 0};
+    for (int n = 0; n < rounds; ++n) {
+      if (n * 32 + lane < head_state<P>::num_entries) entries[n] = state.entries[n * 32 + lane];
     }
-    if (!first) return;
-    scratch.num_before = before;
-    scratch.num_traced = pool_.total() - before;
-    scratch_.bar = pool_.bar();
-    if (leads_) state.num_traced = pool_.total();
-  }
-  /// Calls body(i, entry, channel, keys) for this thread's parts of the rows of traced tokens.
-  template <class Body>
-  __device__ void each_kept(Body const& body) const {
-    int const count = scratch_.keys.num_traced;
+    int const total = state.num_traced;
+    int count = 0;
     OTT_UNROLL
-    for (int i = 0; i < kept_chunks; ++i) {
-      int const at = team_.rank() + i * flush::threads;
-      int const row = at / row_chunks;
-      if (row >= 2 * count) break;
-      bool const keys = row < count;
-      body(i, scratch_.keys.num_before + (keys ? row : row - count),
-           at % row_chunks * element_chunk<element>::size, keys);
+    for (int n = 0; n < rounds; ++n) {
+      int const e = n * 32 + lane;
+      bool const own = e < total && entries[n].evicted == 0;
+      unsigned const all = __ballot_sync(~0u, own);
+      int const at = count + __popc(all & ((1u << lane) - 1u));
+      if (own) held.entries[at] = {entries[n].score, entries[n].pos, e};
+      count += __popc(all);
     }
-  }
-  __device__ void keep_rows(head_state<P>& state) {
-    each_kept([&](int i, int entry, int channel, bool keys) {
-      auto const& words = kept_[i].words;
-      element* const to = (keys ? state.traced_k : state.traced_v) + entry * P::head_dim + channel;
-      *reinterpret_cast<uint4*>(to) = make_uint4(words[0], words[1], words[2], words[3]);
-    });
+    if (lane == 0) {
+      held.count = count;
+      held.total = total;
+    }
+    __syncwarp();
+    std::uint64_t const bar = held.bar(capacity);
+    if (lane == 0) scratch_.bar = bar;
   }
   template <class Rows>
   __device__ void fetch_tensor(flush_scratch<P>& scratch, Rows const& rows, int first_pos,
                                bool keys) {
+    constexpr int row_chunks = P::head_dim / element_chunk<element>::size;
     constexpr int at_once = flush::threads / row_chunks;  // rows
     if constexpr (flush::threads % row_chunks == 0 && P::group % at_once == 0) {
       if (first_pos + P::group <= rows.first_new) {
@@ -240,10 +216,6 @@ class group_share {
   bool keys_;
   bool leads_;
   int share_;
-  std::conditional_t<traces, lane_entries<P>, std::monostate> entries_;  // before the call
-  std::conditional_t<traces, sorted_pool<P>, std::monostate> pool_;      // once a token entered
-  bool sorted_ = false;
-  element_chunk<element> kept_[kept_chunks];
 };
 
 }  // namespace ott

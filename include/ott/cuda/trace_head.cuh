@@ -138,7 +138,7 @@ __device__ void trace_head(append_work<P> const& work, int capacity) {
   head_state<P>& state = *work.seq.state;
   bool const left = bulk_append<P>::has_room(state, capacity);
   if constexpr (sorted_pool<P>::possible) {
-    sorted_pool<P> pool(lane_entries<P>(state), capacity);
+    sorted_pool<P> pool(state, capacity);
     trace_groups<P>(work, scratch, left, [&](int count, int first) {
       trace_lowest<P>(scratch, pool, state, count, first);
     });
