@@ -5,7 +5,6 @@
 #include <ott/core/macros.hpp>
 #include <ott/cuda/arch/async_copy.cuh>
 #include <ott/cuda/arch/pause.cuh>
-#include <ott/cuda/arch/thread.cuh>
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/exact_steps.cuh>
 #include <ott/cuda/group_shared.cuh>
@@ -51,7 +50,7 @@ struct split_loop {
     auto const start = [&](split_type const& split) {
       int const page = first_page(split, warp);
       rows.load(args, split.queries(), split.exact(),
-                arch::thread_anew());  // before the copies, which are many
+                thread);  // before the copies, which are many
       begin(split, page, ring);
     };
     if (thread == 0) shared.known.prepare();
@@ -92,14 +91,14 @@ struct split_loop {
         rows.store(shared.group_query(), args, thread);
       }
       __syncthreads();
-      shared.exchange.place(args, plan, split.queries(), arch::thread_anew());
+      shared.exchange.place(args, plan, split.queries(), thread);
       split_type& next = shared.splits[(n + 1) % 2];
       // A warp that is done begins with the next split, and then waits for the others.
       auto const follow = [&] {
         shared.known.wait(n);
         if (next.none()) return;
         ring = ring_type(shared.rings + warp * ring_type::bytes);
-        rows.load(args, next.queries(), next.exact(), arch::thread_anew());
+        rows.load(args, next.queries(), next.exact(), thread);
         begin(next, shared.pages[warp], ring);
       };
       if (split.exact()) {
