@@ -23,7 +23,11 @@ struct signal {
     std::uint32_t there = 0;
     while (there == 0) {
       asm volatile(
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900  // a warp that waits takes no issue slots
+          "{.reg .pred p; mbarrier.try_wait.parity.shared.b64 p, [%1], %2;\n"
+#else
           "{.reg .pred p; mbarrier.test_wait.parity.shared.b64 p, [%1], %2;\n"
+#endif
           " selp.u32 %0, 1, 0, p;}"
           : "=r"(there)
           : "r"(address()), "r"(n % 2)
