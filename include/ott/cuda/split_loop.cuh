@@ -5,6 +5,7 @@
 #include <ott/core/macros.hpp>
 #include <ott/cuda/arch/async_copy.cuh>
 #include <ott/cuda/arch/pause.cuh>
+#include <ott/cuda/arch/thread.cuh>
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/exact_steps.cuh>
 #include <ott/cuda/group_shared.cuh>
@@ -49,8 +50,7 @@ struct split_loop {
     rows_type rows;
     auto const start = [&](split_type const& split) {
       int const page = first_page(split, warp);
-      rows.load(args, split.queries(), split.exact(),
-                thread);  // before the copies, which are many
+      rows.load(args, split.queries(), split.exact(), row_thread());  // before the many copies
       begin(split, page, ring);
     };
     if (thread == 0) shared.known.prepare();
@@ -91,14 +91,14 @@ struct split_loop {
         rows.store(shared.group_query(), args, thread);
       }
       __syncthreads();
-      shared.exchange.place(args, plan, split.queries(), thread);
+      shared.exchange.place(args, plan, split.queries(), row_thread());
       split_type& next = shared.splits[(n + 1) % 2];
       // A warp that is done begins with the next split, and then waits for the others.
       auto const follow = [&] {
         shared.known.wait(n);
         if (next.none()) return;
         ring = ring_type(shared.rings + warp * ring_type::bytes);
-        rows.load(args, next.queries(), next.exact(), thread);
+        rows.load(args, next.queries(), next.exact(), row_thread());
         begin(next, shared.pages[warp], ring);
       };
       if (split.exact()) {
@@ -149,6 +149,11 @@ struct split_loop {
     constexpr int step_bytes = int{sizeof(group_block<P>)} / shape::group_steps;
     int const turn = blocks / 4 * warps * step_bytes / cycle_bytes;
     arch::pause(4 * own / blocks * turn);
+  }
+  /// The thread's number, where its rows and lines follow from it. With two sets, which have fewer
+  /// warps and more registers each, asking anew spills more than it saves.
+  __device__ __forceinline__ static int row_thread() {
+    return Sets == 1 ? arch::thread_anew() : static_cast<int>(threadIdx.x);
   }
   __device__ __forceinline__ float cap() const {
     return args.options.soft_cap * 1.4426950408889634f;
