@@ -17,6 +17,13 @@ struct held_entries {
     std::int32_t pos;
     std::int32_t index;  // among the state's entries
   };
+  /// What offering a token did.
+  struct change {
+    bool entered;
+    std::int32_t moved;  // the index of the entry that moved to the evicted pool; -1: none
+  };
+  /// Few entries may lie in registers: they are never asked for by a number.
+  static constexpr bool few = P::pool <= 8;
   std::int32_t count;  // tokens in the outlier pool
   std::int32_t total;  // and in both pools
   entry entries[P::pool > 0 ? P::pool : 1];
@@ -25,19 +32,60 @@ struct held_entries {
   OTT_HD constexpr std::uint64_t bar(int capacity) const {
     if (!traces_tokens<P> || capacity == 0) return 0;
     if (count < capacity) return never_traced;
-    return total - count < P::evicted ? entries[largest()].score : 0;
+    return total - count < P::evicted ? largest().what.score : 0;
   }
-  OTT_HD constexpr int largest() const {
-    int at = 0;
-    entry most = entries[0];
-    for (int e = 1; e < count; ++e) {
-      entry const own = entries[e];
-      if (own.score > most.score || (own.score == most.score && own.pos > most.pos)) {
-        at = e;
-        most = own;
-      }
+  /// Offers one token: it enters where there is room, or in place of the largest entry, which then
+  /// moves to the evicted pool.
+  OTT_HD constexpr change offer(int capacity, std::uint64_t score, int pos) {
+    if (capacity == 0 || score == never_traced) return {false, -1};
+    entry const own{score, pos, total};
+    if (count < capacity) {
+      put(count, own);
+      ++count;
+      ++total;
+      return {true, -1};
     }
-    return at;
+    place const most = largest();
+    if (!(total - count < P::evicted && score < most.what.score)) return {false, -1};
+    put(most.at, own);
+    ++total;
+    return {true, most.what.index};
+  }
+
+ private:
+  struct place {
+    int at;
+    entry what;
+  };
+
+  OTT_HD constexpr place largest() const {
+    place most{0, entries[0]};
+    auto const look = [&](int e) {
+      entry const own = entries[e];
+      if (own.score > most.what.score ||
+          (own.score == most.what.score && own.pos > most.what.pos)) {
+        most = {e, own};
+      }
+    };
+    if constexpr (few) {
+      OTT_UNROLL
+      for (int e = 1; e < P::pool; ++e) {
+        if (e < count) look(e);
+      }
+    } else {
+      for (int e = 1; e < count; ++e) look(e);
+    }
+    return most;
+  }
+  OTT_HD constexpr void put(int at, entry const& what) {
+    if constexpr (few) {
+      OTT_UNROLL
+      for (int e = 0; e < P::pool; ++e) {
+        if (e == at) entries[e] = what;
+      }
+    } else {
+      entries[at] = what;
+    }
   }
 };
 
@@ -60,6 +108,16 @@ OTT_HD constexpr void gather_held(Team const& team, held_entries<P>& held, State
   }
 }
 
+/// Keeps in the state that a token entered.
+template <class P, class State>
+OTT_HD constexpr void write_down(held_entries<P> const& held, State& state,
+                                 typename held_entries<P>::change const& change,
+                                 traced_entry const& own) {
+  if (change.moved >= 0) state.entries[change.moved].evicted = 1;
+  state.entries[held.total - 1] = own;
+  state.num_traced = held.total;
+}
+
 /// Offers one token to the pool: it enters where there is room, or in place of the largest entry,
 /// which then moves to the evicted pool. False: it cannot enter, and the tracing of its group ends.
 /// shape    state: num_traced and entries of a head_state<P>, or a copy of them
@@ -67,22 +125,9 @@ OTT_HD constexpr void gather_held(Team const& team, held_entries<P>& held, State
 template <class P, class State>
 OTT_HD constexpr bool offer(held_entries<P>& held, State& state, int capacity, std::uint64_t score,
                             int pos) {
-  bool const full = held.count >= capacity;
-  int const at = full ? held.largest() : held.count;  // once: one thread does this for all groups
-  if (capacity == 0 || score == never_traced) return false;
-  if (full && !(held.total - held.count < P::evicted && score < held.entries[at].score)) {
-    return false;
-  }
-  if (full) {
-    state.entries[held.entries[at].index].evicted = 1;
-  } else {
-    ++held.count;
-  }
-  held.entries[at] = {score, pos, held.total};
-  state.entries[held.total] = {score, pos, 0};
-  ++held.total;
-  state.num_traced = held.total;
-  return true;
+  auto const change = held.offer(capacity, score, pos);
+  if (change.entered) write_down<P>(held, state, change, {score, pos, 0});
+  return change.entered;
 }
 
 /// The lowest tokens of each sixteen, among which those of the group must be. Aligned: reads of

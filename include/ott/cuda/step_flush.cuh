@@ -19,11 +19,6 @@ struct step_scratch {
   flush_scratch<P> keys;
   flush_scratch<P> values;
   std::uint64_t bar;  // scores below it enter the pools as they were
-  /// What all blocks but the first trace into, in place of the state.
-  struct {
-    std::int32_t num_traced;
-    traced_entry entries[head_state<P>::num_entries];
-  } untold;
 };
 
 /// How the groups of a policy are flushed in a step.
@@ -32,8 +27,8 @@ struct step_flush {
   static constexpr int shares = 4;  // of keys, and of values
   /// Where tiles stay as they were loaded and two of them fit the shared memory of every
   /// architecture; else a block flushes a group alone.
-  static constexpr bool in_shares = flush_scratch<P>::holds_elements &&
-                                    quantizes_in_shares<P, shares> &&
+  static constexpr bool in_shares = flush_scratch<P>::holds_elements && P::pool <= P::group &&
+                                    held_entries<P>::few && quantizes_in_shares<P, shares> &&
                                     sizeof(step_scratch<P>) <= 98 * 1024;
   static constexpr int crew = in_shares ? 2 * shares : 1;  // blocks, where such can start together
   static constexpr int threads = in_shares ? 256 : 768;
@@ -118,14 +113,22 @@ class group_share {
         rank_lowest<P>(team_, scratch);
         team_.sync();
       }
-      if (leads_) {
-        trace_group<P>(team_, scratch, state, first_pos, capacity);
-      } else {
-        trace_group<P>(team_, scratch, scratch_.untold, first_pos, capacity);
-      }
-      if (team_.rank() == 0) scratch_.bar = scratch.held.bar(capacity);
+      if (team_.rank() == 0) enter_lowest(state, first_pos, capacity);
       team_.sync();
-      if (leads_) copy_traced<P>(team_, state, rows, scratch.num_before, scratch.num_traced);
+      if (leads_) {
+        int const count = scratch.num_traced;
+        auto const number = [&](int i) { return i < count ? i : i - count; };
+        copy_rows<P>(
+            team_, 2 * count,
+            [&](int i) {
+              int const pos = first_pos + scratch.order[number(i)];
+              return i < count ? rows.key(pos) : rows.value(pos);
+            },
+            [&](int i) {
+              return (i < count ? state.traced_k : state.traced_v) +
+                     (scratch.num_before + number(i)) * P::head_dim;
+            });
+      }
     }
   }
   /// Writes this block's share. requires marks are published
@@ -147,6 +150,31 @@ class group_share {
   }
 
  private:
+  /// The lowest tokens enter the pools while they can, which lie in registers as they do. By one
+  /// thread; of all blocks the first writes the state.
+  __device__ void enter_lowest(head_state<P>& state, int first_pos, int capacity) {
+    flush_scratch<P>& scratch = scratch_.keys;
+    held_entries<P> held = scratch.held;
+    int const before = held.total;
+    std::uint64_t scores[P::pool];
+    int tokens[P::pool];
+    OTT_UNROLL
+    for (int i = 0; i < P::pool; ++i) tokens[i] = scratch.order[i];
+    OTT_UNROLL
+    for (int i = 0; i < P::pool; ++i) scores[i] = scratch.scores[tokens[i]];
+    OTT_UNROLL
+    for (int i = 0; i < P::pool; ++i) {
+      int const pos = first_pos + tokens[i];
+      auto const change = held.offer(capacity, scores[i], pos);
+      if (!change.entered) break;
+      if (leads_) write_down<P>(held, state, change, {scores[i], pos, 0});
+      scratch.marks[tokens[i] / 32] |= 1u << tokens[i] % 32;
+    }
+    scratch.held = held;
+    scratch.num_before = before;
+    scratch.num_traced = held.total - before;
+    scratch_.bar = held.bar(capacity);
+  }
   __device__ void hold_entries(head_state<P> const& state, int capacity) {
     constexpr int rounds = ceil_div(head_state<P>::num_entries, 32);
     held_entries<P>& held = scratch_.keys.held;
