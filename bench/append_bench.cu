@@ -60,8 +60,12 @@ void append_row(benchmark::State& state, std::string const& group, append_steps 
   std::size_t const row_size = static_cast<std::size_t>(s.kv_heads) * P::head_dim;
   device_array<ott::half> k(static_cast<std::size_t>(s.sequences) * row_size);
   device_array<ott::half> v(k.size());
-  random_keys(k.data(), 1u << 30, s.sequences, s.kv_heads, P::head_dim, 1, stream);
-  random_values(v.data(), 1u << 30, s.sequences, s.kv_heads, P::head_dim, 101, stream);
+  std::size_t first_row = 1u << 30;
+  auto const next_rows = [&] {  // of their own in every step: equal rows would never be traced
+    random_keys(k.data(), first_row, s.sequences, s.kv_heads, P::head_dim, 1, stream);
+    random_values(v.data(), first_row, s.sequences, s.kv_heads, P::head_dim, 101, stream);
+    first_row += static_cast<std::size_t>(s.sequences);
+  };
   auto const rows_of = [&](device_array<ott::half> const& of) {
     return ott::dense_view<ott::half const>(of.data(), s.sequences, s.kv_heads, P::head_dim);
   };
@@ -82,12 +86,12 @@ void append_row(benchmark::State& state, std::string const& group, append_steps 
   };
   auto const nothing = [] {};
   auto const step = captured(false, true);
-  (void)replay_times(stream, *step, 2, nothing);
-  auto const warm = replay_times(stream, *step, num_cycles * P::group, nothing);
+  (void)replay_times(stream, *step, 2, next_rows);
+  auto const warm = replay_times(stream, *step, num_cycles * P::group, next_rows);
   auto const flood_only = captured(true, false);
   auto const flooded = captured(true, true);
   (void)replay_times(stream, *flood_only, 2, nothing);
-  auto const cold = replay_times(stream, *flooded, P::group, nothing);
+  auto const cold = replay_times(stream, *flooded, P::group, next_rows);
   auto const floods = replay_times(stream, *flood_only, P::group / 2, nothing);
 
   if (f.cache->take_missed_step(stream)) throw std::runtime_error("a page was missing");
