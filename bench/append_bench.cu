@@ -61,7 +61,7 @@ void append_row(benchmark::State& state, std::string const& group, append_steps 
   device_array<ott::half> k(static_cast<std::size_t>(s.sequences) * row_size);
   device_array<ott::half> v(k.size());
   std::size_t first_row = 1u << 30;
-  auto const next_rows = [&] {  // of their own in every step: groups of equal rows are traced otherwise
+  auto const next_rows = [&] {  // of their own in every step: equal rows are traced otherwise
     random_keys(k.data(), first_row, s.sequences, s.kv_heads, P::head_dim, 1, stream);
     random_values(v.data(), first_row, s.sequences, s.kv_heads, P::head_dim, 101, stream);
     first_row += static_cast<std::size_t>(s.sequences);
