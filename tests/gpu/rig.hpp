@@ -193,22 +193,49 @@ class rig {
   template <class Q>
   difference attend(std::vector<share> const& shares, int q_heads, std::vector<Q> const& q,
                     ott::attend_options options = {}, std::vector<std::int32_t> const& q_pos = {}) {
+    result<Q> const want = attend_on_host(shares, q_heads, q, options, q_pos);
+    result<Q> const got = attend_on_device(shares, q_heads, q, options, q_pos);
+    if (std::all_of(shares.begin(), shares.end(), [](share const& s) { return s.rows == 1; })) {
+      check_crowd(shares, q_heads, q, options, q_pos, got);
+    }
+    return compare(want.out, got.out, want.lse, got.lse);
+  }
+
+ private:
+  template <class Q>
+  struct result {
+    std::vector<Q> out;
+    std::vector<float> lse;
+
+    explicit result(std::size_t items) : out(items), lse(items / P::head_dim) {}
+  };
+
+  template <class Q>
+  result<Q> attend_on_host(std::vector<share> const& shares, int q_heads, std::vector<Q> const& q,
+                           ott::attend_options options, std::vector<std::int32_t> const& q_pos) {
     int const rows = total(shares);
-    std::size_t const items = static_cast<std::size_t>(rows) * q_heads * P::head_dim;
-    std::vector<Q> want(items), got(items);
-    std::vector<float> want_lse(items / P::head_dim), got_lse(items / P::head_dim);
     auto const numbers = staged(shares);
-    int most = 0, all = 0;
-    for (share const& s : shares) most = std::max(most, groups(s.slot)), all += groups(s.slot);
+    result<Q> to(q.size());
     auto const view = [&](auto* p) { return ott::dense_view(p, rows, q_heads, P::head_dim); };
-    options.lse = want_lse.data();
+    options.lse = to.lse.data();
     options.q_pos = q_pos.empty() ? nullptr : q_pos.data();
-    host.attend(ott::attend_call<P, Q>{host_layer(), batch_of(shares, numbers.data()),
-                                       view(static_cast<Q const*>(q.data())), view(want.data()),
-                                       options, most, nullptr, 0},
-                {});
-    device_bytes<P> device_q{device, items * sizeof(Q)}, device_out{device, items * sizeof(Q)};
-    device_bytes<P> device_lse{device, got_lse.size() * sizeof(float)};
+    host.attend(
+        ott::attend_call<P, Q>{host_layer(), batch_of(shares, numbers.data()), view(q.data()),
+                               view(to.out.data()), options, most_groups(shares), nullptr, 0},
+        {});
+    return to;
+  }
+  template <class Q>
+  result<Q> attend_on_device(std::vector<share> const& shares, int q_heads, std::vector<Q> const& q,
+                             ott::attend_options options, std::vector<std::int32_t> const& q_pos) {
+    int const rows = total(shares);
+    auto const numbers = staged(shares);
+    int all = 0;
+    for (share const& s : shares) all += groups(s.slot);
+    result<Q> to(q.size());
+    auto const view = [&](auto* p) { return ott::dense_view(p, rows, q_heads, P::head_dim); };
+    device_bytes<P> device_q{device, q.size() * sizeof(Q)}, device_out{device, device_q.size()};
+    device_bytes<P> device_lse{device, to.lse.size() * sizeof(float)};
     device_bytes<P> device_pos{device, q_pos.size() * sizeof(std::int32_t)};
     device_bytes<P> device_numbers{device, numbers.size() * sizeof(std::int32_t)};
     device_bytes<P> workspace{device, device.workspace_bytes(rows, q_heads, kv_heads, all)};
@@ -225,21 +252,47 @@ class rig {
     device.attend(
         ott::attend_call<P, Q>{
             device_layer(), batch_of(shares, device_numbers.template as<std::int32_t>()),
-            view(device_q.template as<Q const>()), view(device_out.template as<Q>()), options, most,
-            workspace.template as<void>(), workspace.size()},
+            view(device_q.template as<Q const>()), view(device_out.template as<Q>()), options,
+            most_groups(shares), workspace.template as<void>(), workspace.size()},
         stream);
-    device.copy(got.data(), device_out.template as<void>(), device_out.size(), stream);
-    device.copy(got_lse.data(), device_lse.template as<void>(), device_lse.size(), stream);
+    device.copy(to.out.data(), device_out.template as<void>(), device_out.size(), stream);
+    device.copy(to.lse.data(), device_lse.template as<void>(), device_lse.size(), stream);
     std::vector<unsigned char> clear(ott::workspace_cleared_bytes, 1);
     device.copy(clear.data(), workspace.template as<void>(), clear.size(), stream);
     device.wait(stream);
     if (std::any_of(clear.begin(), clear.begin() + 4, [](unsigned char x) { return x != 0; })) {
       throw std::logic_error("attend did not leave the workspace's first bytes zero");
     }
-    return compare(want, got, want_lse, got_lse);
+    return to;
   }
-
- private:
+  /// Few splits and many are attended to by kernels of their own: the same sequences many times
+  /// over must have the bits they have once.
+  template <class Q>
+  void check_crowd(std::vector<share> const& shares, int q_heads, std::vector<Q> const& q,
+                   ott::attend_options const& options, std::vector<std::int32_t> const& q_pos,
+                   result<Q> const& once) {
+    int const times = 600 / total(shares) / kv_heads + 1;  // more than any device has places
+    std::vector<share> crowd;
+    std::vector<Q> all_q;
+    std::vector<std::int32_t> all_pos;
+    for (int i = 0; i < times; ++i) {
+      crowd.insert(crowd.end(), shares.begin(), shares.end());
+      all_q.insert(all_q.end(), q.begin(), q.end());
+      all_pos.insert(all_pos.end(), q_pos.begin(), q_pos.end());
+    }
+    result<Q> const many = attend_on_device(crowd, q_heads, all_q, options, all_pos);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(times); ++i) {
+      bool const same =
+          std::memcmp(&many.out[i * q.size()], once.out.data(), q.size() * sizeof(Q)) == 0 &&
+          std::memcmp(&many.lse[i * once.lse.size()], once.lse.data(), once.lse.size() * 4) == 0;
+      if (!same) throw std::logic_error("a sequence's bits depend on the size of its batch");
+    }
+  }
+  int most_groups(std::vector<share> const& shares) const {
+    int most = 0;
+    for (share const& s : shares) most = std::max(most, groups(s.slot));
+    return most;
+  }
   static int total(std::vector<share> const& shares) {
     int rows = 0;
     for (share const& s : shares) rows += s.rows;

@@ -13,6 +13,7 @@
 #include <ott/cuda/group_shape.hpp>
 #include <ott/cuda/memory.cuh>
 #include <ott/cuda/merge_kernel.cuh>
+#include <ott/cuda/paired_kernel.cuh>
 #include <ott/cuda/part_kernel.cuh>
 #include <ott/cuda/plan_kernel.cuh>
 #include <ott/cuda/prefill_kernel.cuh>
@@ -74,7 +75,7 @@ void attend_few(attend_args<P> const& args, attend_shape<P> const& shape, int ma
   if constexpr (has_group_steps<P>) {
     int const stride = rule::row_lines(max_groups);
     if (std::int64_t{args.batch.num_rows} * stride <= plan.capacity) plan.stride = stride;
-    launch_groups<P>(args, plan, s);
+    if (!launch_pairs(args, plan, max_groups, s)) launch_groups<P>(args, plan, s);
   } else {
     using block = typename split_shape<P>::block;
     std::int64_t const count = args.batch.count, heads = args.layer.num_kv_heads;

@@ -57,11 +57,18 @@ void launch_groups(attend_args<P> const& args, split_plan const& plan, cuda_stre
                             (most - int{sizeof(shared_type)}) / int{sizeof(listed_sequence)} - 1));
     }
     int const room = default_group_tuning<P, Sets>::shared_bytes / (bytes + 1024);
-    int const blocks = room < 1 ? 1 : room < tuning.blocks ? room : tuning.blocks;
+    int const resident = room < 1 ? 1 : room < tuning.blocks ? room : tuning.blocks;
+    std::int64_t blocks = std::int64_t{resident} * device_attribute(cudaDevAttrMultiProcessorCount);
+    split_plan own = plan;
+    if (plan.strided()) {  // blocks without work would only be in the others' way
+      std::int64_t const tiles = ceil_div(args.q_per_kv(), 4 * Sets);
+      std::int64_t const splits =
+          args.batch.num_rows * tiles * args.layer.num_kv_heads * plan.stride;
+      own.in_turns = 2 * splits > blocks;
+      blocks = splits < blocks ? splits : blocks;
+    }
     launch("ott: group_kernel", group_kernel<P, Sets>,
-           {std::int64_t{blocks} * device_attribute(cudaDevAttrMultiProcessorCount),
-            32 * tuning.warps, static_cast<std::size_t>(bytes), true},
-           s, args, plan);
+           {blocks, 32 * tuning.warps, static_cast<std::size_t>(bytes), true}, s, args, own);
   };
   if (args.q_per_kv() <= 4) {
     start(std::integral_constant<int, 1>{});

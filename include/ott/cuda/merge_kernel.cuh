@@ -237,8 +237,12 @@ void launch_merge(attend_args<P> const& args, split_plan const& plan, int most_r
                   int most_groups, bool overlaps, cuda_stream s) {
   std::int64_t const rows = std::int64_t{args.batch.count} * most_rows * args.num_q_heads;
   std::size_t const spread = overlaps && has_clusters() ? merge_spread_bytes : 0;
-  // Rows of few lines are a warp's work, which more warps would only repeat.
-  if (most_groups <= 16 * split_rule<P>::least_groups) {
+  // A warp takes a row's lines eight at a time: four do better where there are more, unless so many
+  // rows keep all multiprocessors busy that they would only repeat what is done once a row.
+  int const lines = split_rule<P>::row_lines(most_groups);
+  bool const many = rows > std::int64_t{4} * device_attribute(cudaDevAttrMultiProcessorCount);
+  if (lines <= detail::merge_row<P>::batch ||
+      (many && lines <= 2 * detail::merge_row<P>::batch + 1)) {
     launch("ott: merge_kernel", merge_kernel<P, 1>,
            {(rows + merge_warps - 1) / merge_warps, merge_threads, spread, overlaps}, s, args, plan,
            most_rows);

@@ -37,6 +37,8 @@ struct launch_shape {
   std::size_t shared_bytes = 0;
   bool overlaps = false;  // may start before the kernel ahead ends, and waits for it itself
   int cluster = 1;        // blocks that start together. requires has_clusters() where more than one
+  int grid_y = 1;         // so many times as many blocks
+  int grid_z = 1;
 };
 
 /// Shared memory of one block, checked and asked for. Throws errc::device where the device has
@@ -64,7 +66,8 @@ void launch(char const* what, void (*kernel)(Params...), launch_shape shape, cud
   }
   reserve_shared(what, reinterpret_cast<void const*>(kernel), shape.shared_bytes);
   cudaLaunchConfig_t config{};
-  config.gridDim = dim3(static_cast<unsigned>(shape.blocks));
+  config.gridDim = dim3(static_cast<unsigned>(shape.blocks), static_cast<unsigned>(shape.grid_y),
+                        static_cast<unsigned>(shape.grid_z));
   config.blockDim = dim3(static_cast<unsigned>(shape.threads));
   config.dynamicSmemBytes = shape.shared_bytes;
   config.stream = s;

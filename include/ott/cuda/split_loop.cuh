@@ -144,7 +144,7 @@ struct split_loop {
   /// for its first steps.
   __device__ __forceinline__ void wait_for_turn(int splits) const {
     int const blocks = static_cast<int>(gridDim.x), own = static_cast<int>(blockIdx.x);
-    if (2 * splits <= blocks || splits > blocks) return;
+    if (!plan.in_turns || 2 * splits <= blocks || splits > blocks) return;
     constexpr int cycle_bytes = 2400;  // that an H200 reads
     constexpr int step_bytes = int{sizeof(group_block<P>)} / shape::group_steps;
     int const turn = blocks / 4 * warps * step_bytes / cycle_bytes;

@@ -69,7 +69,8 @@ struct split_plan {
   float* state;           // [line][2]
   std::int64_t capacity;  // of line_begin[count]
   int num_q_heads;
-  int stride = 0;  // lines a row, in units of num_q_heads; 0: line_begin tells
+  int stride = 0;        // lines a row, in units of num_q_heads; 0: line_begin tells
+  bool in_turns = true;  // may blocks that take one split each begin in turns?
 
   OTT_HD constexpr bool strided() const { return stride > 0; }
   /// The line of a sequence's first row, in units of num_q_heads. begin: line_begin of the
