@@ -27,8 +27,12 @@ struct any_view {
   std::int64_t token_stride;
   std::int64_t head_stride;
 
+  /// Where a row's channels begin.
+  OTT_HD std::int64_t at(int row, int head) const {
+    return row * token_stride + head * head_stride;
+  }
   OTT_HD float load(int row, int head, int channel) const {
-    return load_at(row * token_stride + head * head_stride + channel);
+    return load_at(at(row, head) + channel);
   }
   OTT_HD float load_at(std::int64_t at) const {
     if (kind == scalar_kind::half) return to_float(static_cast<half const*>(data)[at]);
@@ -36,7 +40,9 @@ struct any_view {
     return static_cast<float const*>(data)[at];
   }
   OTT_HD void store(int row, int head, int channel, float x) const {
-    std::int64_t const at = row * token_stride + head * head_stride + channel;
+    store_at(at(row, head) + channel, x);
+  }
+  OTT_HD void store_at(std::int64_t at, float x) const {
     if (kind == scalar_kind::half) {
       static_cast<half*>(data)[at] = from_float<half>(x);
     } else if (kind == scalar_kind::bf16) {

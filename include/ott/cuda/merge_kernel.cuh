@@ -20,9 +20,9 @@ namespace ott {
 
 inline constexpr int merge_warps = 4;
 inline constexpr int merge_threads = 32 * merge_warps;
-/// Asked for and not used, so that its blocks, which start before the kernel ahead has ended, lie
-/// on all multiprocessors: four on each.
-inline constexpr std::size_t merge_spread_bytes = 40000;
+/// Shared memory asked for and not used, so that blocks, which start before the kernel ahead has
+/// ended, lie on all multiprocessors: four on each, or one where there are so few.
+inline constexpr std::size_t merge_spread_bytes[] = {37000, 90000};
 
 namespace detail {
 
@@ -31,6 +31,15 @@ __device__ __forceinline__ float4 sum(float4 const (&x)[4]) {
   return {(x[0].x + x[1].x) + (x[2].x + x[3].x), (x[0].y + x[1].y) + (x[2].y + x[3].y),
           (x[0].z + x[1].z) + (x[2].z + x[3].z), (x[0].w + x[1].w) + (x[2].w + x[3].w)};
 }
+
+/// What a thread works out while the kernel ahead is at work, and keeps in memory: from registers
+/// the compiler would work it out later.
+struct merge_place {
+  std::int64_t line;  // of the first split
+  std::int64_t out;   // of the row and head
+  int stride;
+  int group_splits;
+};
 
 /// One query row and query head, and the lines of its splits: groups' first. Lines are summed in
 /// four strands (line s in strand s % 4), and the strands in their order, whoever sums them.
@@ -43,24 +52,25 @@ struct merge_row {
   static constexpr int most_splits = split_rule<P>::most_splits + split_rule<P>::exact_splits;
 
   split_plan const& plan;
-  std::int64_t line;    // of the first split
-  std::int64_t stride;  // between splits' lines
+  std::int64_t line;  // of the first split
+  int stride;         // lines from one split's to the next one's
   int splits;
   int group_splits;
   float* weights;  // [round_up(most_splits, 32)]
 
+  /// The state of line `lane`: most often there are no others than a warp's.
+  __device__ __forceinline__ float2 own_state(int lane) const {
+    return lane < splits ? state_of(lane) : float2{0, 0};
+  }
   /// Maximum and sum of the lines' states, and the lines' weights, by one warp.
-  __device__ __forceinline__ float2 weigh(int lane) const {
-    float top = -infinity(), sum = 0;
-    float2 const own = lane < splits ? state_of(lane) : float2{0, 0};  // most often the only ones
-    if (own.y != 0) top = own.x;
+  __device__ __forceinline__ float2 weigh(int lane, float2 own) const {
+    float top = own.y != 0 ? own.x : -infinity(), sum = 0;
 #pragma unroll 1
     for (int s = lane + 32; s < splits; s += 32) {
       float2 const state = state_of(s);
       if (state.y != 0) top = fmaxf(top, state.x);
     }
-#pragma unroll 1
-    for (int d = 1; d < 32; d *= 2) top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, d));
+    top = arch::largest_of_warp(top);
 #pragma unroll 1
     for (int s = lane; s < splits; s += 32) {
       float2 const state = s < 32 ? own : state_of(s);
@@ -83,10 +93,13 @@ struct merge_row {
 #pragma unroll 1
     for (int first = own; first < splits; first += batch * step) {
       float4 x[batch];
+      auto const* const from = reinterpret_cast<unsigned char const*>(
+          plan.out + ((line + first * stride) * P::head_dim + 4 * quad));
+      int const last = (splits - 1 - first) / step;
+      std::uint32_t const hop = step * stride * (P::head_dim * 4);  // bytes
       OTT_UNROLL
       for (int i = 0; i < batch; ++i) {
-        int const s = min(first + i * step, splits - 1);
-        x[i] = *reinterpret_cast<float4 const*>(plan.out + at(s) * P::head_dim + 4 * quad);
+        x[i] = *reinterpret_cast<float4 const*>(from + min(i, last) * hop);
       }
       weigh();
       OTT_UNROLL
@@ -109,9 +122,8 @@ struct merge_row {
     sum.x = fmaf(w, x.x, sum.x), sum.y = fmaf(w, x.y, sum.y);
     sum.z = fmaf(w, x.z, sum.z), sum.w = fmaf(w, x.w, sum.w);
   }
-  __device__ __forceinline__ std::int64_t at(int split) const { return line + split * stride; }
   __device__ __forceinline__ float2 state_of(int split) const {
-    return *reinterpret_cast<float2 const*>(plan.state + 2 * at(split));
+    return *reinterpret_cast<float2 const*>(plan.state + 2 * (line + split * stride));
   }
 };
 
@@ -131,6 +143,7 @@ __global__ void __launch_bounds__(merge_threads)
   static_assert(row_type::strands == merge_warps);
   __shared__ float weights[merge_warps][round_up(row_type::most_splits, 32)];
   __shared__ __align__(16) float groups[merge_warps][D];
+  __shared__ detail::merge_place places[merge_threads];
   __shared__ __align__(16) float exact[parts == 2 ? merge_warps : 1][D];
   int const thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
   int const own_row = warp / RowWarps, strand = warp % RowWarps;
@@ -142,31 +155,35 @@ __global__ void __launch_bounds__(merge_threads)
   int const slot = used ? args.batch.slot[sequence] : 0;
   int const rows = used ? args.batch.row_begin[sequence + 1] - first : 0;
   used = row < rows && split_rule<P>::few(rows, args.q_per_kv());
+  auto const line_of = [&](int begin) {
+    int const line = plan.first_line(begin, first, rows, 0) + row * plan.row_lines();
+    return std::int64_t{line} * plan.num_q_heads + head;
+  };
   int group_splits = 0;
   if (used && plan.strided()) {
     int const groups = args.layer.sequence(slot, 0).state->num_groups;
     group_splits = split_rule<P>::group_splits(groups, split_rule<P>::run(groups, rows));
   }
+  std::int64_t line = line_of(0);
+  std::int64_t const place = args.out.at(first + row, head);
+  int stride = plan.split_lines(rows) * plan.num_q_heads;
+  places[thread] = {line, place, stride, group_splits};  // worked out before the wait
   arch::wait_for_kernel_ahead();
   if (blockIdx.x == 0 && thread == 0) *plan.ticket = 0;
   float2 state{};
   if (used) {
-    int begin = 0;
-    if (!plan.strided()) {
-      begin = plan.line_begin[sequence];
-      group_splits = (plan.line_begin[sequence + 1] - begin) / rows - split_rule<P>::exact_splits;
+    line = places[thread].line, stride = places[thread].stride;
+    group_splits = places[thread].group_splits;
+    if (__builtin_expect(!plan.strided(), 0)) {
+      int const begin = plan.line_begin[sequence], end = plan.line_begin[sequence + 1];
+      line = line_of(begin), group_splits = (end - begin) / rows - split_rule<P>::exact_splits;
     }
     int const splits = group_splits + split_rule<P>::exact_splits;
-    int const line = plan.first_line(begin, first, rows, 0) + row * plan.row_lines();
-    row_type const lines{plan,
-                         std::int64_t{line} * plan.num_q_heads + head,
-                         std::int64_t{plan.split_lines(rows)} * plan.num_q_heads,
-                         splits,
-                         group_splits,
-                         weights[warp]};
+    row_type const lines{plan, line, stride, splits, group_splits, weights[warp]};
     bool weighed = false;
+    float2 const own = lines.own_state(lane);
     auto const weigh = [&] {
-      if (!weighed) state = lines.weigh(lane), weighed = true;
+      if (!weighed) state = lines.weigh(lane, own), weighed = true;
     };
 #pragma unroll 1
     for (int i = 0; i < row_type::lane_quads; ++i) {
@@ -217,11 +234,11 @@ __global__ void __launch_bounds__(merge_threads)
   }
   if (!used) return;
   bool const seen = state.y != 0;
-  float const norm = seen ? 1.0f / state.y : 0.0f;
+  float const norm = seen ? arch::reciprocal(state.y) : 0.0f;
   for (int c = strand * 32 + lane; c < D; c += 32 * RowWarps) {
     float const sum =
         parts == 1 ? joined(groups, own_row, c) : groups[own_row][c] + joined(exact, own_row, c);
-    args.out.store(first + row, head, c, seen ? sum * norm : 0.0f);
+    args.out.store_at(places[thread].out + c, seen ? sum * norm : 0.0f);
   }
   if (args.options.lse != nullptr && strand == 0 && lane == 0) {
     constexpr float ln_2 = 0.6931471805599453f;
@@ -236,19 +253,22 @@ template <class P>
 void launch_merge(attend_args<P> const& args, split_plan const& plan, int most_rows,
                   int most_groups, bool overlaps, cuda_stream s) {
   std::int64_t const rows = std::int64_t{args.batch.count} * most_rows * args.num_q_heads;
-  std::size_t const spread = overlaps && has_clusters() ? merge_spread_bytes : 0;
+  std::int64_t const places = device_attribute(cudaDevAttrMultiProcessorCount);
+  auto const start = [&](auto* kernel, int block_rows) {
+    std::int64_t const blocks = (rows + block_rows - 1) / block_rows;
+    std::size_t const spread =
+        overlaps && has_clusters() ? merge_spread_bytes[blocks <= places ? 1 : 0] : 0;
+    launch("ott: merge_kernel", kernel, {blocks, merge_threads, spread, overlaps}, s, args, plan,
+           most_rows);
+  };
   // A warp takes a row's lines eight at a time: four do better where there are more, unless so many
   // rows keep all multiprocessors busy that they would only repeat what is done once a row.
+  constexpr int batch = detail::merge_row<P>::batch;
   int const lines = split_rule<P>::row_lines(most_groups);
-  bool const many = rows > std::int64_t{4} * device_attribute(cudaDevAttrMultiProcessorCount);
-  if (lines <= detail::merge_row<P>::batch ||
-      (many && lines <= 2 * detail::merge_row<P>::batch + 1)) {
-    launch("ott: merge_kernel", merge_kernel<P, 1>,
-           {(rows + merge_warps - 1) / merge_warps, merge_threads, spread, overlaps}, s, args, plan,
-           most_rows);
+  if (lines <= batch || (rows > 4 * places && lines <= 2 * batch + 1)) {
+    start(merge_kernel<P, 1>, merge_warps);
   } else {
-    launch("ott: merge_kernel", merge_kernel<P, merge_warps>,
-           {rows, merge_threads, spread, overlaps}, s, args, plan, most_rows);
+    start(merge_kernel<P, merge_warps>, 1);
   }
 }
 

@@ -44,16 +44,16 @@ struct paired_split {
     int const thread = static_cast<int>(threadIdx.x);
     bool const of_rows = part >= most_splits;
     int const slot = args.batch.slot[sequence];
+    if (makes_scores && lane == 0) shared.handoffs[strand].prepare();
     head_state<P> const& state = *args.layer.sequence(slot, kv_head).state;
     std::int32_t const* const pages = args.layer.page_table + slot * args.layer.max_groups;
     int const likely = of_rows ? 0 : part * rule::least_groups;  // as most sequences are cut
+    // All loads are under way before the first is waited for.
+    int const num_groups = state.num_groups;
+    query_tile const tile{sequence, 1, state.length, 0, kv_head};
     int own_pages = own_page(pages, likely);
-    query_tile tile{sequence, 1, 0, 0, kv_head};
     rows_type rows;
     rows.load(args, tile, of_rows, thread);
-    int const num_groups = state.num_groups;
-    tile.length = state.length;
-    if (thread < strands) shared.handoffs[thread].prepare();
     int const run = rule::run(num_groups, 1);
     int line = part;
     if (of_rows) {

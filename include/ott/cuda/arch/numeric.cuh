@@ -21,6 +21,14 @@ __device__ __forceinline__ float reciprocal(float x) {
   return y;
 }
 
+/// The largest of a warp's numbers (sm_80). requires none is NaN; all lanes call
+__device__ __forceinline__ float largest_of_warp(float x) {
+  auto const ordered = [](int bits) {
+    return bits ^ (bits >> 31 & 0x7fffffff);
+  };  // its own inverse
+  return __int_as_float(ordered(__reduce_max_sync(0xffffffffu, ordered(__float_as_int(x)))));
+}
+
 /// tanh to a few units of 2^-24, absolute.
 __device__ __forceinline__ float tanh(float x) {
   return 1.0f - 2.0f * reciprocal(exp2(x * 2.8853900817779268f) + 1.0f);
