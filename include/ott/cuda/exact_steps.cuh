@@ -68,12 +68,12 @@ struct exact_rows {
   }
 
  private:
-  static constexpr int chunks =
-      P::head_dim / 8;  // of a row, 16 bytes each; one more keeps banks apart
-  /// Do the rows of a tile that hold tokens follow each other?
+  static constexpr int chunks = P::head_dim / 8;  // of a row, 16 bytes each
+  /// Do a tile's rows that hold tokens always follow each other?
   static constexpr bool never_wraps = window_capacity<P> % tokens == 0 && P::group % tokens == 0;
 
-  /// Whole rows at a time; left: rows that hold a token, from this lane's first on.
+  /// Whole rows at a time, each followed by 16 bytes, which keep banks apart. left: rows that hold
+  /// a token, from this lane's first on
   template <int... Times>
   __device__ __forceinline__ static void copy_times(std::uint8_t* to, element const* from, int left,
                                                     std::integer_sequence<int, Times...>) {
