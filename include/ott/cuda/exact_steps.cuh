@@ -45,20 +45,48 @@ struct exact_rows {
   }
   /// Starts copies; rows without a token become zero, as 0 times what lies there may be NaN.
   __device__ __forceinline__ void copy(std::uint8_t* to, element const* from, int lane) const {
-    constexpr int chunks = P::head_dim / 8;  // 16 bytes each; one more a row keeps banks apart
+    if constexpr (never_wraps && 32 % chunks == 0) {
+      std::uint8_t* const place = to + (lane + lane / chunks) * 16;
+      element const* const row = arch::fixed(from + (first * P::head_dim + lane * 8 + 1024));
+      copy_times(place, row, used - lane / chunks,
+                 std::make_integer_sequence<int, tokens * chunks / 32>{});
+    } else {
 #pragma unroll 2
-    for (int i = 0; i < tokens * chunks; i += 32) {
-      int const chunk = i + lane, row = chunk / chunks, at = first + row;
-      bool const wanted = row < used;
-      int const place = wanted ? (at < capacity ? at : at - capacity) : 0;
-      arch::copy_async_16_or_zero(wanted, to + (chunk + row) * 16,
-                                  from + (place * P::head_dim + chunk % chunks * 8));
+      for (int i = 0; i < tokens * chunks; i += 32) {
+        int const chunk = i + lane, row = chunk / chunks, at = first + row;
+        bool const wanted = row < used;
+        int const place = wanted ? (at < capacity ? at : at - capacity) : 0;
+        arch::copy_async_16_or_zero(wanted, to + (chunk + row) * 16,
+                                    from + (place * P::head_dim + chunk % chunks * 8));
+      }
     }
   }
   /// Position of a row's token; beyond all queries where the row holds none.
   __device__ __forceinline__ int position_of(int row, head_state<P> const& state) const {
     if (row >= used) return attend_args<P>::hidden_pos;
     return position < 0 ? state.entries[first + row].pos : position + row;
+  }
+
+ private:
+  static constexpr int chunks = P::head_dim / 8;  // of a row, 16 bytes each
+  /// Do a tile's rows that hold tokens always follow each other?
+  static constexpr bool never_wraps = window_capacity<P> % tokens == 0 && P::group % tokens == 0;
+
+  /// Whole rows at a time, each followed by 16 bytes, which keep banks apart. left: rows that hold
+  /// a token, from this lane's first on
+  template <int... Times>
+  __device__ __forceinline__ static void copy_times(std::uint8_t* to, element const* from, int left,
+                                                    std::integer_sequence<int, Times...>) {
+    if constexpr (sizeof...(Times) <= 8) {
+      (arch::copy_async_16_or_zero<Times*(512 + 512 / chunks), Times * 512 - 2048>(
+           Times * (32 / chunks) < left, to, from),
+       ...);
+    } else {  // an instruction reaches no farther from its address
+      element const* const far = arch::fixed(from + 2048);
+      (arch::copy_async_16_or_zero<Times*(512 + 512 / chunks), Times % 8 * 512 - 2048>(
+           Times * (32 / chunks) < left, to, Times < 8 ? from : far),
+       ...);
+    }
   }
 };
 

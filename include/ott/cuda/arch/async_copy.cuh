@@ -19,11 +19,12 @@ __device__ __forceinline__ void copy_async_16(bool wanted, void* shared, void co
 
 /// The same where `wanted`; elsewhere 16 bytes of zero. requires `global` may be read or not
 /// `wanted`
+template <int To = 0, int From = 0>
 __device__ __forceinline__ void copy_async_16_or_zero(bool wanted, void* shared,
                                                       void const* global) {
   auto const to = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared));
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global),
-               "r"(wanted ? 16 : 0)
+  asm volatile("cp.async.cg.shared.global [%0 + %3], [%1 + %4], 16, %2;" ::"r"(to), "l"(global),
+               "r"(wanted ? 16 : 0), "n"(To), "n"(From)
                : "memory");
 }
 
