@@ -46,7 +46,8 @@ struct merge_place {
 template <class P>
 struct merge_row {
   static constexpr int strands = 4;
-  static constexpr int batch = 8;  // loads of lines under way
+  /// Loads of lines under way, of so many strands: a multiple of them.
+  static constexpr int loads(int own_strands) { return own_strands == 1 ? 9 : 8; }
   static constexpr int quads = P::head_dim / 4;
   static constexpr int lane_quads = ceil_div(quads, 32);
   static constexpr int most_splits = split_rule<P>::most_splits + split_rule<P>::exact_splits;
@@ -89,7 +90,7 @@ struct merge_row {
   template <int Parts, int Own, class Weigh>
   __device__ __forceinline__ void add(float4 (&sums)[Parts][Own], int own, int quad,
                                       Weigh const& weigh) const {
-    constexpr int step = strands / Own;
+    constexpr int step = strands / Own, batch = loads(Own);
 #pragma unroll 1
     for (int first = own; first < splits; first += batch * step) {
       float4 x[batch];
@@ -261,11 +262,11 @@ void launch_merge(attend_args<P> const& args, split_plan const& plan, int most_r
     launch("ott: merge_kernel", kernel, {blocks, merge_threads, spread, overlaps}, s, args, plan,
            most_rows);
   };
-  // A warp takes a row's lines eight at a time: four do better where there are more, unless so many
+  // A warp loads a row's lines eight at a time: four do better where there are more, unless so many
   // rows keep all multiprocessors busy that they would only repeat what is done once a row.
-  constexpr int batch = detail::merge_row<P>::batch;
+  constexpr int once = detail::merge_row<P>::loads(merge_warps);
   int const lines = split_rule<P>::row_lines(most_groups);
-  if (lines <= batch || (rows > 4 * places && lines <= 2 * batch + 1)) {
+  if (lines <= once || (rows > 4 * places && lines <= 2 * once + 1)) {
     start(merge_kernel<P, 1>, merge_warps);
   } else {
     start(merge_kernel<P, merge_warps>, 1);
