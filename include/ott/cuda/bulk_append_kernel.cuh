@@ -45,18 +45,10 @@ __device__ void quantize_marked(flush_scratch<P>& scratch, append_work<P> const&
       copy_traced<P>(team, state, work.rows, entry, scratch.num_traced);
     }
     quantize_keys<P>(team, scratch, work.rows, block, group * P::group);
-  } else if constexpr (Early && !exact_values<P>) {
-    using quantizer = typename P::value_quantizer;
-    using fit = typename P::value_fit;
-    using layout = value_layout<P>;
-    substitute_rows<P>(team, scratch);
-    arch::wait_for_kernel_ahead();
-    fit_slices<P, fit, quantizer, layout>(team, scratch, block.value_params());
-    team.sync();
-    pack_codes<P, quantizer, layout, fit>(team, scratch, block.value_codes());
   } else {
-    if constexpr (Early) arch::wait_for_kernel_ahead();
-    quantize_values<P>(team, scratch, work.rows, block, group * P::group);
+    quantize_values<P>(team, scratch, work.rows, block, group * P::group, whole_tensor{}, [] {
+      if constexpr (Early) arch::wait_for_kernel_ahead();
+    });
   }
 }
 
