@@ -69,7 +69,8 @@ __global__ void __launch_bounds__(append_threads, group_blocks)
   int const group = work.plan.num_groups + static_cast<int>(blockIdx.x) / heads;
   if (group >= work.plan.new_groups) return;
   bulk_team const team;
-  bool const scores = bulk::traces && bulk::has_room(*work.seq.state, layer.pool_capacity);
+  bool const scores =
+      bulk::traces && pools_have_room<P>(work.seq.state->num_traced, layer.pool_capacity);
   if (scores || (Early && !exact_keys<P>)) detail::load_group(scratch, work, true, group);
   detail::take_marks(scratch, nullptr);
   bool const complete = work.complete();

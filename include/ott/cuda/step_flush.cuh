@@ -167,9 +167,10 @@ class group_share {
       int const pos = first_pos + tokens[i];
       auto const change = held.offer(capacity, scores[i], pos);
       if (!change.entered) break;
-      if (leads_) write_down<P>(held, state, change, {scores[i], pos, 0});
+      if (leads_) write_down(state, held.total - 1, change.moved, {scores[i], pos, 0});
       scratch.marks[tokens[i] / 32] |= 1u << tokens[i] % 32;
     }
+    if (leads_) state.num_traced = held.total;
     scratch.held = held;
     scratch.num_before = before;
     scratch.num_traced = held.total - before;
