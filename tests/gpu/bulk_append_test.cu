@@ -4,6 +4,7 @@
 #include "device.hpp"
 #include "policies.hpp"
 #include "rig.hpp"
+#include "support/bit_policies.hpp"
 #include "support/catch.hpp"
 
 namespace {
@@ -19,10 +20,6 @@ struct turned_two : ott::paper_policy {  // the granularities exchanged
   using key_granularity = ott::per_token;
   using value_granularity = ott::per_channel;
   static constexpr int group = 32;
-};
-struct four_bits : ott::paper_policy {
-  using key_quantizer = ott::affine<4>;
-  using value_quantizer = ott::symmetric<4>;
 };
 struct many_traced : ott::paper_policy {  // more candidates than fit beside the marks
   static constexpr int pool = 20, evicted = 15, residual = 0;
@@ -48,9 +45,10 @@ void check_bulk(int groups, int pool = P::pool) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("bulk append: device equals host", "", ott::paper_policy, ott::kivi_policy,
-                   ott::rotated_policy, ott::dense_policy, one_bit, turned_two, four_bits,
-                   many_traced, narrow, ott_test::bf16_four, ott_test::float_three,
-                   ott_test::wide_two, ott_test::dense_keys, ott_test::turned) {
+                   ott::rotated_policy, ott::dense_policy, one_bit, turned_two,
+                   ott_test::four_bits_symmetric, many_traced, narrow, ott_test::bf16_four,
+                   ott_test::float_three, ott_test::wide_two, ott_test::dense_keys,
+                   ott_test::turned) {
   if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
   check_bulk<TestType>(20);
 }
@@ -65,7 +63,7 @@ TEST_CASE("bulk append: so many groups that they are quantized before tracing") 
   if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
   check_bulk<ott::paper_policy>(150);
   check_bulk<one_bit>(150);
-  check_bulk<four_bits>(150);
+  check_bulk<ott_test::four_bits_symmetric>(150);
 }
 
 TEST_CASE("bulk append: pools of fewer tokens than the policy has room for") {

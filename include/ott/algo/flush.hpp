@@ -92,13 +92,19 @@ OTT_HD constexpr void fetch_group(Team const& team, flush_scratch<P>& scratch, R
   }
 }
 
+/// Nothing has to happen before a block is written.
+struct at_once {
+  OTT_HD constexpr void operator()() const {}
+};
+
 namespace detail {
 
-/// What quantizing does to the tile before its codes can be written.
+/// What quantizing does to the tile before its codes can be written, and the parameters.
 template <class P, class Rotation, class Fit, class Quantizer, class Layout, bool IsKey, class Team,
-          class Share>
+          class Share, class BeforeWrites>
 OTT_HD constexpr void prepare_tile(Team const& team, flush_scratch<P>& scratch,
-                                   typename P::param* params, Share share) {
+                                   typename P::param* params, Share share,
+                                   BeforeWrites const& before_writes) {
   if constexpr (!Rotation::identity || (IsKey && P::key_factor::present)) {
     transform_rows<P, Rotation, IsKey>(team, scratch);
     team.sync();
@@ -113,6 +119,7 @@ OTT_HD constexpr void prepare_tile(Team const& team, flush_scratch<P>& scratch,
     }
     if constexpr (!flush_scratch<P>::holds_elements) team.sync();
   }
+  before_writes();
   fit_slices<P, Fit, Quantizer, Layout>(team, scratch, params, share);
   team.sync();
 }
@@ -134,18 +141,21 @@ OTT_HD constexpr void quantize_keys(Team const& team, flush_scratch<P>& scratch,
     using quantizer = typename P::key_quantizer;
     using fit = typename P::key_fit;
     detail::prepare_tile<P, typename P::key_rotation, fit, quantizer, key_layout<P>, true>(
-        team, scratch, block.key_params(), share);
+        team, scratch, block.key_params(), share, at_once{});
     if constexpr (P::key_factor::present) store_factors<P>(team, scratch, block.key_factors());
     pack_codes<P, quantizer, key_layout<P>, fit>(team, scratch, block.key_codes(), share);
   }
 }
 
 /// Quantizes the values of one traced group, or a share of them.
+/// shape    before_writes(): called by every member before any of the block is written
 /// requires the same of the values
-template <class P, class Team, class Rows, class Share = whole_tensor>
+template <class P, class Team, class Rows, class Share = whole_tensor, class BeforeWrites = at_once>
 OTT_HD constexpr void quantize_values(Team const& team, flush_scratch<P>& scratch, Rows const& rows,
-                                      group_block<P>& block, int first_pos, Share share = {}) {
+                                      group_block<P>& block, int first_pos, Share share = {},
+                                      BeforeWrites const& before_writes = {}) {
   if constexpr (exact_values<P>) {
+    before_writes();
     int const first = share.first(P::group);
     copy_rows<P>(
         team, Share::size(P::group), [&](int i) { return rows.value(first_pos + first + i); },
@@ -154,7 +164,7 @@ OTT_HD constexpr void quantize_values(Team const& team, flush_scratch<P>& scratc
     using quantizer = typename P::value_quantizer;
     using fit = typename P::value_fit;
     detail::prepare_tile<P, typename P::value_rotation, fit, quantizer, value_layout<P>, false>(
-        team, scratch, block.value_params(), share);
+        team, scratch, block.value_params(), share, before_writes);
     pack_codes<P, quantizer, value_layout<P>, fit>(team, scratch, block.value_codes(), share);
   }
 }

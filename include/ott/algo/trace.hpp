@@ -9,6 +9,15 @@
 
 namespace ott {
 
+/// Do both pools together take one token more? Then it takes the last place of the outlier pool if
+/// its score is below that of the token there, which moves to the evicted pool; a free place is
+/// last, and anything finite is below it. Ties do not enter: positions only grow.
+/// shape    total: tokens in both pools
+template <class P>
+OTT_HD constexpr bool pools_have_room(int total, int capacity) {
+  return traces_tokens<P> && capacity > 0 && total < capacity + P::evicted;
+}
+
 /// What decides whether a token enters the pools, at hand while groups are traced.
 template <class P>
 struct held_entries {
@@ -28,28 +37,19 @@ struct held_entries {
   std::int32_t total;  // and in both pools
   entry entries[P::pool > 0 ? P::pool : 1];
 
-  /// Scores below this enter. Ties do not: positions only grow.
+  /// Scores below this enter.
   OTT_HD constexpr std::uint64_t bar(int capacity) const {
-    if (!traces_tokens<P> || capacity == 0) return 0;
-    if (count < capacity) return never_traced;
-    return total - count < P::evicted ? largest().what.score : 0;
+    return pools_have_room<P>(total, capacity) ? last(capacity).what.score : 0;
   }
-  /// Offers one token: it enters where there is room, or in place of the largest entry, which then
-  /// moves to the evicted pool.
+  /// Offers one token, which enters if its score is below the bar.
   OTT_HD constexpr change offer(int capacity, std::uint64_t score, int pos) {
-    if (capacity == 0 || score == never_traced) return {false, -1};
-    entry const own{score, pos, total};
-    if (count < capacity) {
-      put(count, own);
-      ++count;
-      ++total;
-      return {true, -1};
-    }
-    place const most = largest();
-    if (!(total - count < P::evicted && score < most.what.score)) return {false, -1};
-    put(most.at, own);
+    if (!pools_have_room<P>(total, capacity)) return {false, -1};
+    place const to = last(capacity);
+    if (!(score < to.what.score)) return {false, -1};
+    put(to.at, {score, pos, total});
+    if (count < capacity) ++count;
     ++total;
-    return {true, most.what.index};
+    return {true, to.what.index};
   }
 
  private:
@@ -58,6 +58,10 @@ struct held_entries {
     entry what;
   };
 
+  /// The place of the next that enters.
+  OTT_HD constexpr place last(int capacity) const {
+    return count < capacity ? place{count, {never_traced, -1, -1}} : largest();
+  }
   OTT_HD constexpr place largest() const {
     place most{0, entries[0]};
     auto const look = [&](int e) {
@@ -108,26 +112,25 @@ OTT_HD constexpr void gather_held(Team const& team, held_entries<P>& held, State
   }
 }
 
-/// Keeps in the state that a token entered.
-template <class P, class State>
-OTT_HD constexpr void write_down(held_entries<P> const& held, State& state,
-                                 typename held_entries<P>::change const& change,
-                                 traced_entry const& own) {
-  if (change.moved >= 0) state.entries[change.moved].evicted = 1;
-  state.entries[held.total - 1] = own;
-  state.num_traced = held.total;
+/// Keeps in the state that a token entered as the entry of index `at`; num_traced is left to the
+/// caller.
+template <class State>
+OTT_HD constexpr void write_down(State& state, int at, int moved, traced_entry const& own) {
+  if (moved >= 0) state.entries[moved].evicted = 1;
+  state.entries[at] = own;
 }
 
-/// Offers one token to the pool: it enters where there is room, or in place of the largest entry,
-/// which then moves to the evicted pool. False: it cannot enter, and the tracing of its group ends.
+/// Offers one token to the pools. False: it cannot enter, and the tracing of its group ends.
 /// shape    state: num_traced and entries of a head_state<P>, or a copy of them
 /// source   docs/method.md, flush step 1
 template <class P, class State>
 OTT_HD constexpr bool offer(held_entries<P>& held, State& state, int capacity, std::uint64_t score,
                             int pos) {
   auto const change = held.offer(capacity, score, pos);
-  if (change.entered) write_down<P>(held, state, change, {score, pos, 0});
-  return change.entered;
+  if (!change.entered) return false;
+  write_down(state, held.total - 1, change.moved, {score, pos, 0});
+  state.num_traced = held.total;
+  return true;
 }
 
 /// The lowest tokens of each sixteen, among which those of the group must be. Aligned: reads of

@@ -9,6 +9,7 @@
 #include <ott/cuda/arch/async_copy.cuh>
 #include <ott/cuda/arch/cluster.cuh>
 #include <ott/cuda/arch/grid_order.cuh>
+#include <ott/cuda/asked_pools.cuh>
 #include <ott/cuda/step_flush.cuh>
 #include <ott/cuda/team.cuh>
 #include <ott/layout/batch_view.hpp>
@@ -101,17 +102,26 @@ struct no_rows {
   __device__ void operator()(append_item const&) const {}
 };
 
+/// One KV head of one sequence of a batch. What takes divisions to find is found while the kernel
+/// ahead runs.
+struct head_place {
+  int sequence;
+  int kv_head;
+
+  __device__ head_place(int pair, int kv_heads)
+      : sequence{arch::fixed(pair / kv_heads)}, kv_head{arch::fixed(pair % kv_heads)} {}
+};
+
 /// What one call appends to a head; nothing past the last sequence.
 /// shape    at_rows(item): called when its rows are known, and its lengths are asked for
 template <class P, class AtRows = no_rows>
-__device__ append_item read_item(layer_view<P> const& layer, batch_view const& batch, int pair,
-                                 AtRows const& at_rows = {}) {
-  append_item item{0, pair % layer.num_kv_heads, 0, {}};
-  int const sequence = pair / layer.num_kv_heads;
-  if (sequence >= batch.count) return item;
-  item.slot = batch.slot[sequence];
-  item.first_row = batch.row_begin[sequence];
-  int const count = batch.row_begin[sequence + 1] - item.first_row;
+__device__ append_item read_item(layer_view<P> const& layer, batch_view const& batch,
+                                 head_place const& place, AtRows const& at_rows = {}) {
+  append_item item{0, place.kv_head, 0, {}};
+  if (place.sequence >= batch.count) return item;
+  item.slot = batch.slot[place.sequence];
+  item.first_row = batch.row_begin[place.sequence];
+  int const count = batch.row_begin[place.sequence + 1] - item.first_row;
   if (count <= 0) return item;
   at_rows(item);
   item.plan = plan_append(*layer.sequence(item.slot, item.kv_head).state, count);
@@ -139,14 +149,22 @@ __device__ bool flush_head(unsigned char* shared, sequence_view<P> const& seq, R
     for (int group = plan.num_groups; group < plan.new_groups; ++group) {
       int const first_pos = group * P::group;
       bool const first = group == plan.num_groups;
+      asked_pools<P> asked;
+      int page = -1;  // of the first group, which is mostly the only one
+      if (first) {
+        share.ask(asked, *seq.state);
+        if (group < seq.max_groups) page = seq.pages[group];
+      }
       share.fetch(rows, first_pos);
       if (first) {
-        share.hold(*seq.state, capacity);
-        complete = has_pages(seq, plan);
+        share.hold(asked, capacity);
+        complete = page >= 0 && (group + 1 == plan.new_groups || has_pages(seq, plan));
+      } else {
+        share.hold_on(capacity);
       }
-      share.settle();
       if (first && !waited) arch::wait_for_cluster();
       if (first) arch::arrive_at_cluster();  // this block needs the state as it was no longer
+      share.settle();
       bool const enters = complete && share.finds_outliers(first_pos, capacity);
       if (first) arch::wait_for_cluster();
       if (!complete) {
@@ -184,12 +202,14 @@ __global__ void __launch_bounds__(step_flush<P>::threads, step_flush<P>::residen
   auto const pair_of = [&](int i) { return crew + i * crews.count; };
   int const own = team.rank() / 32;
   int const watched = team.rank() - (flush::threads - append_crews::watchers);
+  detail::head_place const place(pair_of(watched >= 0 ? watched : rank + own * crews.size),
+                                 layer.num_kv_heads);
   arch::wait_for_kernel_ahead();
   arch::let_next_kernel_start();
   append_item item{};
   detail::row_pair<P> first;
   if (watched >= 0) {
-    if (watched < crews.heads()) item = detail::read_item(layer, batch, pair_of(watched));
+    if (watched < crews.heads()) item = detail::read_item(layer, batch, place);
     if (item.flushes()) {  // what its flush reads, a part each
       sequence_view<P> const seq = layer.sequence(item.slot, item.kv_head);
       constexpr int lot = 16;
@@ -203,10 +223,9 @@ __global__ void __launch_bounds__(step_flush<P>::threads, step_flush<P>::residen
     unsigned const flushing = __ballot_sync(~0u, item.flushes());
     if (warp.rank() == 0) due[watched / 32] = flushing;
   } else if (own < crews.each) {
-    item = detail::read_item(
-        layer, batch, pair_of(rank + own * crews.size), [&](append_item const& now) {
-          first.load(warp, k.row(now.first_row, now.kv_head), v.row(now.first_row, now.kv_head));
-        });
+    item = detail::read_item(layer, batch, place, [&](append_item const& now) {
+      first.load(warp, k.row(now.first_row, now.kv_head), v.row(now.first_row, now.kv_head));
+    });
   }
   bool const quiet = __any_sync(~0u, watched < 0 && item.count() > 0 && !item.flushes()) != 0;
   arch::arrive_at_cluster();  // lengths may change: they are here
@@ -223,7 +242,7 @@ __global__ void __launch_bounds__(step_flush<P>::threads, step_flush<P>::residen
   std::uint64_t rest = std::uint64_t{due[1]} << 32 | due[0];
   int const num_due = __popcll(rest);
   bool const alone = crews.size == 1 || num_due > crews.size / 2;
-  bool const writes = alone || rank == 0;
+  bool const writes = alone || rank == crews.size - 1;
   bool waited = num_due == 0 || alone;
   if (waited) arch::wait_for_cluster();  // else with the first flush
   int number = 0;

@@ -45,18 +45,10 @@ __device__ void quantize_marked(flush_scratch<P>& scratch, append_work<P> const&
       copy_traced<P>(team, state, work.rows, entry, scratch.num_traced);
     }
     quantize_keys<P>(team, scratch, work.rows, block, group * P::group);
-  } else if constexpr (Early && !exact_values<P>) {
-    using quantizer = typename P::value_quantizer;
-    using fit = typename P::value_fit;
-    using layout = value_layout<P>;
-    substitute_rows<P>(team, scratch);
-    arch::wait_for_kernel_ahead();
-    fit_slices<P, fit, quantizer, layout>(team, scratch, block.value_params());
-    team.sync();
-    pack_codes<P, quantizer, layout, fit>(team, scratch, block.value_codes());
   } else {
-    if constexpr (Early) arch::wait_for_kernel_ahead();
-    quantize_values<P>(team, scratch, work.rows, block, group * P::group);
+    quantize_values<P>(team, scratch, work.rows, block, group * P::group, whole_tensor{}, [] {
+      if constexpr (Early) arch::wait_for_kernel_ahead();
+    });
   }
 }
 
@@ -77,7 +69,8 @@ __global__ void __launch_bounds__(append_threads, group_blocks)
   int const group = work.plan.num_groups + static_cast<int>(blockIdx.x) / heads;
   if (group >= work.plan.new_groups) return;
   bulk_team const team;
-  bool const scores = bulk::traces && bulk::has_room(*work.seq.state, layer.pool_capacity);
+  bool const scores =
+      bulk::traces && pools_have_room<P>(work.seq.state->num_traced, layer.pool_capacity);
   if (scores || (Early && !exact_keys<P>)) detail::load_group(scratch, work, true, group);
   detail::take_marks(scratch, nullptr);
   bool const complete = work.complete();

@@ -52,10 +52,6 @@ struct bulk_append {
     if constexpr (fits_marks) return reinterpret_cast<trace_candidate*>(block.v.marks);
     return reinterpret_cast<trace_candidate*>(&block);
   }
-  /// Can anything enter the pools? Else no candidates are left.
-  OTT_HD static constexpr bool has_room(head_state<P> const& state, int capacity) {
-    return capacity > 0 && state.num_traced < capacity + P::evicted;
-  }
 };
 
 using bulk_team = sized_team<append_threads>;

@@ -42,16 +42,15 @@ struct estimated_tokens {
       scratch.parts.sum[i] = __float_as_uint(sum);
     });
   }
-  /// Can the score of one of this member's tokens be below `bar`? requires sums are published
+  /// Can the score of this member's token be below `bar`? False where it has none.
+  /// requires sums are published
   template <class Team>
-  __device__ bool any_below(Team const& team, std::uint64_t bar) const {
+  __device__ bool can_be_below(Team const& team, std::uint64_t bar) const {
+    static_assert(Team::fixed_size >= P::group);
+    if (team.rank() >= P::group) return false;
     float const reach = __ull2float_ru(bar) * 0x1p-24f * slack;
-    bool can = false;
-    for_each(team, P::group, [&](int token) {
-      std::uint32_t const own = estimate(token);
-      can = can || own == unknown || __uint_as_float(own) <= reach;
-    });
-    return can;
+    std::uint32_t const own = estimate(team.rank());
+    return own == unknown || __uint_as_float(own) <= reach;
   }
   /// One warp marks the tokens that can be among the lowest.
   template <class Team>
@@ -88,7 +87,9 @@ struct estimated_tokens {
       std::uint32_t marks = marked(n, lane);
       for (; marks != 0; marks &= marks - 1) {
         if (number-- % (Team::fixed_size / 32) != 0) continue;
-        score(n * 32 + __ffs(static_cast<int>(marks)) - 1, lane);
+        int const token = n * 32 + __ffs(static_cast<int>(marks)) - 1;
+        std::uint64_t const own = score(token);
+        if (lane == 0) scratch.scores[token] = own;
       }
     }
   }
@@ -117,6 +118,27 @@ struct estimated_tokens {
       if (rank < P::pool) found(rank, token);
     }
   }
+  /// The exact score of one token, for every lane. requires one warp calls
+  __device__ std::uint64_t score(int token) const {
+    unsigned const lane = threadIdx.x % 32;
+    std::uint64_t sum = 0;
+    bool finite = true;
+    OTT_UNROLL
+    for (int n = 0; n < P::head_dim / 64; ++n) {
+      int const channel = static_cast<int>(2 * lane) + 64 * n;
+      std::uint32_t const word = scratch.tile.template words_at<1>(token, channel)[0];
+      OTT_UNROLL
+      for (int i = 0; i < 2; ++i) {
+        half const x = element_chunk<half>::from_word(word, i);
+        finite = finite && (x.bits & 0x7c00u) != 0x7c00u;
+        sum += detail::magnitude_units(x);
+      }
+    }
+    // Up to 2^43 a lane: in two parts, each of which a warp adds up in 32 bits.
+    std::uint64_t const low = __reduce_add_sync(~0u, static_cast<unsigned>(sum & 0xfffffu));
+    std::uint64_t const high = __reduce_add_sync(~0u, static_cast<unsigned>(sum >> 20));
+    return __all_sync(~0u, finite) != 0 ? (high << 20) + low : never_traced;
+  }
 
  private:
   static constexpr float slack = 1.0f + 0x1p-8f;         // more than twice two roundings to fp16
@@ -133,26 +155,6 @@ struct estimated_tokens {
   }
   __device__ std::uint32_t marked(int n, int lane) const {
     return __ballot_sync(~0u, scratch.parts.finite[n * 32 + lane] != 0);
-  }
-  /// The exact score of one token. requires one warp calls
-  __device__ void score(int token, int lane) const {
-    std::uint64_t sum = 0;
-    bool finite = true;
-    OTT_UNROLL
-    for (int c = 2 * lane; c < P::head_dim; c += 64) {
-      std::uint32_t const word = scratch.tile.template words_at<1>(token, c)[0];
-      OTT_UNROLL
-      for (int i = 0; i < 2; ++i) {
-        half const x = element_chunk<half>::from_word(word, i);
-        finite = finite && (x.bits & 0x7c00u) != 0x7c00u;
-        sum += detail::magnitude_units(x);
-      }
-    }
-    // Up to 2^43 a lane: in two parts, each of which a warp adds up in 32 bits.
-    std::uint64_t const low = __reduce_add_sync(~0u, static_cast<unsigned>(sum & 0xfffffu));
-    std::uint64_t const high = __reduce_add_sync(~0u, static_cast<unsigned>(sum >> 20));
-    bool const all_finite = __all_sync(~0u, finite) != 0;
-    if (lane == 0) scratch.scores[token] = all_finite ? (high << 20) + low : never_traced;
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include <ott/algo/trace.hpp>
 #include <ott/core/bits.hpp>
 #include <ott/core/macros.hpp>
 #include <ott/layout/head_state.hpp>
@@ -9,8 +10,8 @@
 
 namespace ott {
 
-/// The outlier pool of one head while its groups are traced: scores in ascending order, the same in
-/// the registers of every lane. What enters is what held_entries lets enter.
+/// held_entries in another shape: scores in ascending order, the same in the registers of every
+/// lane, so that the last place is the last.
 /// requires one warp calls, every lane
 template <class P>
 class sorted_pool {
@@ -28,7 +29,7 @@ class sorted_pool {
       if (e < head_state<P>::num_entries) entries[n] = state.entries[e];
     }
     total_ = state.num_traced;
-    most_ = capacity == 0 ? 0 : capacity + P::evicted;
+    capacity_ = capacity;
     OTT_UNROLL
     for (int e = 0; e < P::pool; ++e) {  // places beyond the capacity are first: nothing is below 0
       scores_[e] = e < P::pool - capacity ? 0 : never_traced;
@@ -44,7 +45,9 @@ class sorted_pool {
     }
   }
   /// Scores below this enter.
-  __device__ std::uint64_t bar() const { return total_ < most_ ? scores_[P::pool - 1] : 0; }
+  __device__ std::uint64_t bar() const {
+    return pools_have_room<P>(total_, capacity_) ? scores_[P::pool - 1] : 0;
+  }
   /// Tokens in both pools.
   __device__ int total() const { return total_; }
   /// The next token enters. Returns the index of the entry that moves to the evicted pool, or -1.
@@ -75,7 +78,7 @@ class sorted_pool {
   std::uint64_t scores_[P::pool];
   int indices_[P::pool];  // among the state's entries
   int total_;
-  int most_;  // entries of both pools
+  int capacity_;
 };
 
 }  // namespace ott

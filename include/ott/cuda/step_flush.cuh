@@ -6,6 +6,7 @@
 #include <ott/algo/flush.hpp>
 #include <ott/cuda/append_teams.cuh>
 #include <ott/cuda/arch/async_copy.cuh>
+#include <ott/cuda/asked_pools.cuh>
 #include <ott/cuda/estimated_tokens.cuh>
 #include <ott/layout/head_state.hpp>
 
@@ -16,9 +17,14 @@ namespace ott {
 /// Shared memory of a block that quantizes a share.
 template <class P>
 struct step_scratch {
+  static constexpr int few = 8;  // candidates: a warp each
+
   flush_scratch<P> keys;
   flush_scratch<P> values;
   std::uint64_t bar;  // scores below it enter the pools as they were
+  std::uint64_t scores[few];
+  std::int32_t tokens[few];  // that may enter
+  std::int32_t num_candidates;
 };
 
 /// How the groups of a policy are flushed in a step.
@@ -43,7 +49,7 @@ template <class P>
 class group_share {
   using flush = step_flush<P>;
   using element = typename P::element;
-  using team_type = whole_block<flush::threads>;
+  using team_type = later_block<flush::threads>;
   struct ordered_token {
     flush_scratch<P>& scratch;
     __device__ void operator()(int rank, int token) const { scratch.order[rank] = token; }
@@ -57,6 +63,7 @@ class group_share {
       : scratch_{*reinterpret_cast<step_scratch<P>*>(shared)},
         keys_{rank < flush::shares},
         leads_{rank == 0},
+        copies_{rank == flush::shares},
         share_{rank % flush::shares} {}
 
   /// Begins to load what this block needs of a group.
@@ -68,11 +75,30 @@ class group_share {
     if (!keys_ && !exact_values<P>) fetch_tensor(scratch_.values, rows, first_pos, false);
     arch::commit_copies();
     clear_marks<P>(team_, scratch_.keys);
+    if (team_.rank() == 0) scratch_.num_candidates = 0;
+    team_.begin();
+    share_ = arch::fixed(share_);
   }
-  /// Takes what the pools hold, once a sequence and call: gather_held by one warp.
-  __device__ void hold(head_state<P> const& state, int capacity) {
+  /// Asks for what the pools hold, once a sequence and call; by one warp.
+  __device__ void ask(asked_pools<P>& asked, head_state<P> const& state) const {
     if constexpr (traces) {
-      if (team_.rank() < 32) hold_entries(state, capacity);
+      if (team_.rank() < 32) asked.ask(state, team_.rank());
+    }
+  }
+  /// Takes what came.
+  __device__ void hold(asked_pools<P> const& asked, int capacity) {
+    if constexpr (traces) {
+      if (team_.rank() >= 32) return;
+      asked.gather(scratch_.keys.held, team_.rank());
+      __syncwarp();
+      std::uint64_t const bar = scratch_.keys.held.bar(capacity);
+      if (team_.rank() == 0) scratch_.bar = bar;
+    }
+  }
+  /// The same of the next group, from what the one before left.
+  __device__ void hold_on(int capacity) {
+    if constexpr (traces) {
+      if (team_.rank() == 0) scratch_.bar = scratch_.keys.held.bar(capacity);
     }
   }
   /// Waits for the keys.
@@ -85,37 +111,32 @@ class group_share {
     if constexpr (!traces) {
       return false;
     } else if constexpr (estimated::possible) {
-      flush_scratch<P>& scratch = scratch_.keys;
       std::uint64_t const bar = scratch_.bar;
       if (bar == 0) return false;
-      ordered_token const ordered{scratch};
-      estimated const lowest{scratch, ordered};
+      ordered_token const ordered{scratch_.keys};
+      estimated const lowest{scratch_.keys, ordered};
       lowest.sum(team_);
       team_.sync();
-      if (!team_.any(lowest.any_below(team_, bar))) return false;
-      lowest.join(team_);
-      team_.sync();
-      lowest.rank(team_);
-      team_.sync();
-      lowest.find(team_);
-      team_.sync();
-      return scratch.scores[scratch.order[0]] < bar;
+      bool const can = lowest.can_be_below(team_, bar);
+      if (can) {
+        int const at = atomicAdd(&scratch_.num_candidates, 1);
+        if (at < step_scratch<P>::few) scratch_.tokens[at] = team_.rank();
+      }
+      candidates_ = team_.count(can);
+      return candidates_ != 0;
     } else {
       return team_.any(find_outliers<P>(team_, scratch_.keys, first_pos, capacity));
     }
   }
-  /// Traces them; the first block writes the state.
+  /// Traces them: the first block of the keys writes the state, the first of the values the rows.
   template <class Rows>
   __device__ void trace(Rows const& rows, head_state<P>& state, int first_pos, int capacity) {
     if constexpr (traces) {
       flush_scratch<P>& scratch = scratch_.keys;
-      if constexpr (!estimated::possible) {
-        rank_lowest<P>(team_, scratch);
-        team_.sync();
-      }
+      rank_lowest();
       if (team_.rank() == 0) enter_lowest(state, first_pos, capacity);
       team_.sync();
-      if (leads_) {
+      if (copies_) {
         int const count = scratch.num_traced;
         auto const number = [&](int i) { return i < count ? i : i - count; };
         copy_rows<P>(
@@ -150,58 +171,71 @@ class group_share {
   }
 
  private:
+  /// Orders the lowest tokens for the thread that lets them enter.
+  __device__ void rank_lowest() {
+    if constexpr (estimated::possible) {
+      ordered_token const ordered{scratch_.keys};
+      estimated const lowest{scratch_.keys, ordered};
+      if (candidates_ <= step_scratch<P>::few) {
+        rank_few(lowest);
+        return;
+      }
+      lowest.join(team_);
+      team_.sync();
+      lowest.rank(team_);
+      team_.sync();
+      lowest.find(team_);
+      if (team_.rank() < 32) __syncwarp();
+      candidates_ = P::pool;
+    } else {
+      ott::rank_lowest<P>(team_, scratch_.keys);
+      team_.sync();
+      candidates_ = P::pool;
+    }
+  }
+  /// The same of so few candidates that each has a warp, which scores it.
+  __device__ void rank_few(estimated const& lowest) {
+    static_assert(step_scratch<P>::few * 32 <= flush::threads);
+    int const warp = team_.rank() / 32;
+    int const lane = team_.rank() % 32;
+    if (warp < candidates_) {
+      std::uint64_t const score = lowest.score(scratch_.tokens[warp]);
+      if (lane == 0) scratch_.scores[warp] = score;
+    }
+    team_.sync();
+    if (warp != 0) return;
+    bool const own = lane < candidates_;
+    std::uint64_t const score = own ? scratch_.scores[lane] : never_traced;
+    int const token = own ? scratch_.tokens[lane] : 0;
+    int rank = 0;
+    for (int i = 0; i < candidates_; ++i) {
+      std::uint64_t const theirs = __shfl_sync(~0u, score, i);
+      int const other = __shfl_sync(~0u, token, i);
+      rank += theirs < score || (theirs == score && other < token) ? 1 : 0;
+    }
+    if (own) scratch_.keys.scores[token] = score;
+    if (own && rank < P::pool) scratch_.keys.order[rank] = token;
+    __syncwarp();
+  }
   /// The lowest tokens enter the pools while they can, which lie in registers as they do. By one
   /// thread; of all blocks the first writes the state.
   __device__ void enter_lowest(head_state<P>& state, int first_pos, int capacity) {
     flush_scratch<P>& scratch = scratch_.keys;
     held_entries<P> held = scratch.held;
     int const before = held.total;
-    std::uint64_t scores[P::pool];
-    int tokens[P::pool];
-    OTT_UNROLL
-    for (int i = 0; i < P::pool; ++i) tokens[i] = scratch.order[i];
-    OTT_UNROLL
-    for (int i = 0; i < P::pool; ++i) scores[i] = scratch.scores[tokens[i]];
-    OTT_UNROLL
-    for (int i = 0; i < P::pool; ++i) {
-      int const pos = first_pos + tokens[i];
-      auto const change = held.offer(capacity, scores[i], pos);
+    for (int i = 0; i < P::pool && i < candidates_; ++i) {
+      int const token = scratch.order[i];
+      int const pos = first_pos + token;
+      std::uint64_t const score = scratch.scores[token];
+      auto const change = held.offer(capacity, score, pos);
       if (!change.entered) break;
-      if (leads_) write_down<P>(held, state, change, {scores[i], pos, 0});
-      scratch.marks[tokens[i] / 32] |= 1u << tokens[i] % 32;
+      if (leads_) write_down(state, held.total - 1, change.moved, {score, pos, 0});
+      scratch.marks[token / 32] |= 1u << token % 32;
     }
+    if (leads_) state.num_traced = held.total;
     scratch.held = held;
     scratch.num_before = before;
     scratch.num_traced = held.total - before;
-    scratch_.bar = held.bar(capacity);
-  }
-  __device__ void hold_entries(head_state<P> const& state, int capacity) {
-    constexpr int rounds = ceil_div(head_state<P>::num_entries, 32);
-    held_entries<P>& held = scratch_.keys.held;
-    int const lane = team_.rank();
-    traced_entry entries[rounds];  // all are asked for before it is known how many there are
-    OTT_UNROLL
-    for (int n = 0; n < rounds; ++n) {
-      if (n * 32 + lane < head_state<P>::num_entries) entries[n] = state.entries[n * 32 + lane];
-    }
-    int const total = state.num_traced;
-    int count = 0;
-    OTT_UNROLL
-    for (int n = 0; n < rounds; ++n) {
-      int const e = n * 32 + lane;
-      bool const own = e < total && entries[n].evicted == 0;
-      unsigned const all = __ballot_sync(~0u, own);
-      int const at = count + __popc(all & ((1u << lane) - 1u));
-      if (own) held.entries[at] = {entries[n].score, entries[n].pos, e};
-      count += __popc(all);
-    }
-    if (lane == 0) {
-      held.count = count;
-      held.total = total;
-    }
-    __syncwarp();
-    std::uint64_t const bar = held.bar(capacity);
-    if (lane == 0) scratch_.bar = bar;
   }
   template <class Rows>
   __device__ void fetch_tensor(flush_scratch<P>& scratch, Rows const& rows, int first_pos,
@@ -243,7 +277,9 @@ class group_share {
   step_scratch<P>& scratch_;
   bool keys_;
   bool leads_;
+  bool copies_;
   int share_;
+  int candidates_ = 0;  // tokens of the group that may enter
 };
 
 }  // namespace ott

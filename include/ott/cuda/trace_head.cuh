@@ -66,8 +66,8 @@ __device__ void trace_lowest(trace_scratch<P>& scratch, sorted_pool<P>& pool, he
           int const entry = pool.total();
           int const moved = pool.enter(now.score);
           if (!keeps) continue;
-          if (moved >= 0) state.entries[moved].evicted = 1;
-          state.entries[entry] = {now.score, (first_group + at) * P::group + now.token, 0};
+          int const pos = (first_group + at) * P::group + now.token;
+          write_down(state, entry, moved, {now.score, pos, 0});
           scratch.marks[at][now.token / 32] |= 1u << now.token % 32;
         }
       });
@@ -136,7 +136,7 @@ __device__ void trace_head(append_work<P> const& work, int capacity) {
   auto& scratch = shared_as<trace_scratch<P>>();
   bulk_team const team;
   head_state<P>& state = *work.seq.state;
-  bool const left = bulk_append<P>::has_room(state, capacity);
+  bool const left = pools_have_room<P>(state.num_traced, capacity);
   if constexpr (sorted_pool<P>::possible) {
     sorted_pool<P> pool(state, capacity);
     trace_groups<P>(work, scratch, left, [&](int count, int first) {

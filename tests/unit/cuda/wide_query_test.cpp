@@ -16,8 +16,17 @@ struct of_dim : Base {
 struct bf16_params : ott::paper_policy {
   using param = ott::bf16;
 };
+struct three_bit_keys : ott::paper_policy {
+  using key_quantizer = ott::affine<3>;
+};
+struct three_bit_values : ott::paper_policy {
+  using value_quantizer = ott::affine<3>;
+};
 
 static_assert(ott::has_wide_groups<ott::paper_policy> && ott::has_wide_groups<ott::rotated_policy>);
+// Values alone decide: in two planes of codes they forbid the wide path, which keys may have.
+static_assert(ott::has_integer_groups<three_bit_values>);
+static_assert(ott::has_wide_groups<three_bit_keys> && !ott::has_wide_groups<three_bit_values>);
 static_assert(!ott::has_wide_groups<ott_test::three_bits> && !ott::has_wide_groups<bf16_params>);
 static_assert(!ott::has_wide_groups<ott::dense_policy>);
 static_assert(ott::is_wide<ott::paper_policy, 2> && !ott::is_wide<ott::paper_policy, 1>);

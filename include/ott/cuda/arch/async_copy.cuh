@@ -47,6 +47,12 @@ __device__ __forceinline__ T* fixed(T* address) {
   return address;
 }
 
+/// A number of which nothing is known before this is reached: what is made of it is made later.
+__device__ __forceinline__ int fixed(int number) {
+  asm volatile("" : "+r"(number));
+  return number;
+}
+
 /// Closes the batch of copies this thread has started; an empty batch counts too.
 __device__ __forceinline__ void commit_copies() {
   asm volatile("cp.async.commit_group;" ::: "memory");
