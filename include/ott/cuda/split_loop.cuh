@@ -85,9 +85,9 @@ struct split_loop {
       if (n > 0) shared.exchange.leave(plan, next.line, thread);
       if (split.none()) break;
       if (split.exact()) {
-        rows.store(shared.exact_query(), args, thread);
+        rows.store(shared.exact_query(), args, store_thread(thread));
       } else {
-        rows.store(shared.group_query(), args, thread);
+        rows.store(shared.group_query(), args, store_thread(thread));
       }
       __syncthreads();
       shared.exchange.place(args, plan, split.queries(), row_thread());
@@ -100,9 +100,9 @@ struct split_loop {
         begin(next, shared.pages[warp], ring);
       };
       if (split.exact()) {
-        attend_to_rows(split, next, ring, follow);
+        afresh().attend_to_rows(split, next, ring, follow);
       } else {
-        attend_to_groups(split, next, ring, follow);
+        afresh().attend_to_groups(split, next, ring, follow);
       }
       __syncthreads();
     }
@@ -152,6 +152,23 @@ struct split_loop {
   /// warps and more registers each, asking anew spills more than it saves.
   __device__ __forceinline__ static int row_thread() {
     return Sets == 1 ? arch::thread_anew() : static_cast<int>(threadIdx.x);
+  }
+  /// With two planes of codes nothing is spilled where places that follow from lane and warp take
+  /// no register between splits, or while the block is at the other kind of steps. Others gain
+  /// nothing, or spill more.
+  static constexpr bool finds_places_anew = [] {
+    if constexpr (Sets != 1 || has_exact_groups<P>) {
+      return false;
+    } else {
+      return group_shape<P>::key::codes::split || group_shape<P>::value::codes::split;
+    }
+  }();
+  __device__ __forceinline__ split_loop afresh() const {
+    if constexpr (!finds_places_anew) return *this;
+    return {args, plan, shared, list, arch::anew(lane), arch::anew(warp)};
+  }
+  __device__ __forceinline__ static int store_thread(int thread) {
+    return finds_places_anew ? arch::thread_anew() : thread;
   }
   __device__ __forceinline__ float cap() const {
     return args.options.soft_cap * 1.4426950408889634f;
