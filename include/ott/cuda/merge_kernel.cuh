@@ -47,7 +47,7 @@ template <class P>
 struct merge_row {
   static constexpr int strands = 4;
   /// Loads of lines under way, of so many strands: a multiple of them.
-  static constexpr int loads(int own_strands) { return own_strands == 1 ? 9 : 8; }
+  OTT_HD static constexpr int loads(int own_strands) { return own_strands == 1 ? 9 : 8; }
   static constexpr int quads = P::head_dim / 4;
   static constexpr int lane_quads = ceil_div(quads, 32);
   static constexpr int most_splits = split_rule<P>::most_splits + split_rule<P>::exact_splits;

@@ -78,13 +78,14 @@ struct split_loop {
       if (shared.splits[0].none()) return;
       start(shared.splits[0]);
     }
-    int line = -1;  // of the split before
+    int line = -1;  // of the split before, where it is kept
 #pragma unroll 1
     for (int n = 0;; ++n) {
       split_type const& split = shared.splits[n % 2];
-      if (line >= 0) shared.exchange.leave(plan, line, thread);
+      split_type& next = shared.splits[(n + 1) % 2];  // until it is found, the one before
+      if (n > 0) shared.exchange.leave(plan, finds_places_anew ? line : next.line, thread);
       if (split.none()) break;
-      line = split.line;
+      if (finds_places_anew) line = split.line;
       if (split.exact()) {
         rows.store(shared.exact_query(), args, store_thread(thread));
       } else {
@@ -92,7 +93,6 @@ struct split_loop {
       }
       __syncthreads();
       shared.exchange.place(args, plan, split.queries(), row_thread());
-      split_type& next = shared.splits[(n + 1) % 2];
       // A warp that is done begins with the next split, and then waits for the others.
       auto const follow = [&] {
         shared.known.wait(n);
