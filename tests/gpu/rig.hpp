@@ -271,7 +271,8 @@ class rig {
   void check_crowd(std::vector<share> const& shares, int q_heads, std::vector<Q> const& q,
                    ott::attend_options const& options, std::vector<std::int32_t> const& q_pos,
                    result<Q> const& once) {
-    int const times = 600 / total(shares) / kv_heads + 1;  // more than any device has places
+    // Two splits each at least, so more than a device of 200 multiprocessors has places for pairs.
+    int const times = 200 / total(shares) / kv_heads + 1;
     std::vector<share> crowd;
     std::vector<Q> all_q;
     std::vector<std::int32_t> all_pos;
