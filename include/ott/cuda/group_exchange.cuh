@@ -10,12 +10,18 @@
 
 namespace ott {
 
-/// What the warps of a block leave for each other when a split ends, and where its lines go.
+/// Where one warp leaves what it has summed of a tile's rows.
+template <class P, int Sets>
+struct alignas(16) summed_rows {
+  static constexpr int rows = 4 * Sets, length = P::head_dim + 4;  // + 4: no bank conflicts
+  float at[rows][length];
+};
+
+/// How the warps of a block leave a split's lines together; its sums lie elsewhere, warp by warp.
 /// shape    offset: of a row's line from the split's first, in lines; -1 past the last row
 template <class P, int Sets, int Warps>
-struct alignas(128) group_exchange {
-  static constexpr int rows = 4 * Sets, length = P::head_dim + 4;  // + 4: no bank conflicts
-  float out[Warps][rows][length];
+struct line_exchange {
+  static constexpr int rows = 4 * Sets;
   float maximum[Warps][rows];
   float sum[Warps][rows];
   int offset[rows];
@@ -33,12 +39,15 @@ struct alignas(128) group_exchange {
   }
   /// Leaves what a warp has summed. requires finished sums
   template <class Sums>
-  __device__ __forceinline__ void put(Sums const& own, int warp, int lane) {
-    own.store(out[warp], maximum[warp], sum[warp], lane);
+  __device__ __forceinline__ void put(Sums const& own, summed_rows<P, Sets>& out, int warp,
+                                      int lane) {
+    own.store(out.at, maximum[warp], sum[warp], lane);
   }
-  /// Merges the warps in their order. requires a barrier since `put`; line: the split's first, in
-  /// rows
-  __device__ __forceinline__ void leave(split_plan const& plan, int line, int thread) const {
+  /// Merges the warps in their order, out_of(w) being what warp w has left.
+  /// requires a barrier since `put`; line: the split's first, in rows
+  template <class OutOf>
+  __device__ __forceinline__ void leave(split_plan const& plan, int line, int thread,
+                                        OutOf const& out_of) const {
     constexpr int quads = P::head_dim / 4;
     OTT_UNROLL
     for (int first = 0; first < rows * quads; first += 32 * Warps) {
@@ -51,7 +60,7 @@ struct alignas(128) group_exchange {
       OTT_UNROLL
       for (int w = 0; w < Warps; ++w) {
         float const weight = arch::exp2(maximum[w][row] - top);
-        float4 const part = *reinterpret_cast<float4 const*>(out[w][row] + 4 * quad);
+        float4 const part = *reinterpret_cast<float4 const*>(out_of(w).at[row] + 4 * quad);
         total += weight * sum[w][row];
         x.x += weight * part.x, x.y += weight * part.y;
         x.z += weight * part.z, x.w += weight * part.w;
@@ -63,6 +72,22 @@ struct alignas(128) group_exchange {
             total > 0 ? top : __int_as_float(0xff800000), total};
       }
     }
+  }
+};
+
+/// The same with the sums' own place.
+template <class P, int Sets, int Warps>
+struct alignas(128) group_exchange : line_exchange<P, Sets, Warps> {
+  using base = line_exchange<P, Sets, Warps>;
+  summed_rows<P, Sets> out[Warps];
+
+  template <class Sums>
+  __device__ __forceinline__ void put(Sums const& own, int warp, int lane) {
+    base::put(own, out[warp], warp, lane);
+  }
+  __device__ __forceinline__ void leave(split_plan const& plan, int line, int thread) const {
+    base::leave(
+        plan, line, thread, [&](int w) -> auto const& { return out[w]; });
   }
 };
 

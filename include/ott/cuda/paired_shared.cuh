@@ -23,11 +23,9 @@ struct alignas(128) paired_shared {
   static_assert(sizeof(typename exact::scores) <= lane_bytes);
 
   alignas(128) unsigned char query[group_query_bytes<P, Sets>()];  // of groups, or of exact rows
-  score_handoff<int{lane_bytes}> handoffs[Strands];
-  union {
-    alignas(128) unsigned char rings[2][Strands][ring::bytes];  // of keys, of values
-    group_exchange<P, Sets, Strands> exchange;                  // when all have been read
-  };
+  line_exchange<P, Sets, Strands> exchange;
+  score_handoff<int{lane_bytes}, summed_rows<P, Sets>> handoffs[Strands];
+  alignas(128) unsigned char rings[2][Strands][ring::bytes];  // of keys, of values
 
   __device__ __forceinline__ auto& group_query() {
     static_assert(sizeof(typename groups::query) <= sizeof(query));

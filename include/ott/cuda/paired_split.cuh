@@ -44,7 +44,10 @@ struct paired_split {
     int const thread = static_cast<int>(threadIdx.x);
     bool const of_rows = part >= most_splits;
     int const slot = args.batch.slot[sequence];
-    if (makes_scores && lane == 0) shared.handoffs[strand].prepare();
+    if (thread == 0) {  // places that are constants, which a lane each would not have
+      OTT_UNROLL
+      for (int i = 0; i < strands; ++i) shared.handoffs[i].prepare();
+    }
     head_state<P> const& state = *args.layer.sequence(slot, kv_head).state;
     std::int32_t const* const pages = args.layer.page_table + slot * args.layer.max_groups;
     int const likely = of_rows ? 0 : part * rule::least_groups;  // as most sequences are cut
@@ -67,7 +70,9 @@ struct paired_split {
     }
     __syncthreads();
     if (makes_scores) {
-      shared.exchange.leave(plan, plan.first_line(0, sequence, 1, line), 32 * strand + lane);
+      shared.exchange.leave(
+          plan, plan.first_line(0, sequence, 1, line),
+          thread, [&](int s) -> auto const& { return shared.handoffs[s].summed; });
     }
   }
 
@@ -147,6 +152,7 @@ struct paired_split {
     auto& handoff = shared.handoffs[strand];
     fetch(copies, place(0), ring);
     rows.store(query, args, static_cast<int>(threadIdx.x));
+    shared.exchange.place(args, plan, tile, static_cast<int>(threadIdx.x));
     __syncthreads();
     int step = first + strand;
     if (makes_scores) {
@@ -163,8 +169,6 @@ struct paired_split {
         hide(scores, step);
         handoff.put(n, scores, lane);
       }
-      __syncthreads();
-      shared.exchange.place(args, plan, tile, 32 * strand + lane);
     } else {
       typename Steps::sums sums;
 #pragma unroll 1
@@ -175,8 +179,8 @@ struct paired_split {
         sums.add(scores, values, lane);
       }
       sums.finish();
-      __syncthreads();  // the rings have been read
-      shared.exchange.put(sums, strand, lane);
+      __syncwarp();  // the last scores have been taken
+      shared.exchange.put(sums, handoff.summed, strand, lane);
     }
   }
 };

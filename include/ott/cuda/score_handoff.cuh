@@ -8,12 +8,15 @@
 namespace ott {
 
 /// Scores on their way from the warp that makes them to the one that sums with them, step by step:
-/// each lane's to the same lane.
+/// each lane's to the same lane. When the last ones have been taken, what was summed lies there.
 /// shape    Bytes: of one lane's scores at most
-template <int Bytes>
+template <int Bytes, class Summed>
 struct alignas(16) score_handoff {
   static_assert(Bytes % 16 == 0);
-  uint4 words[Bytes / 16][32];
+  union {
+    uint4 words[Bytes / 16][32];
+    Summed summed;
+  };
   arch::signal full;   // n-th time: the n-th step's are there
   arch::signal empty;  // n-th time: they have been read
 
