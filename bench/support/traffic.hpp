@@ -82,8 +82,9 @@ attend_traffic attend_bytes(shape const& s, std::vector<head_counts> const& coun
     sum.pools += head.num_traced * (row_bytes<P>() + sizeof(ott::traced_entry));
     sum.traced += head.num_traced / static_cast<double>(counts.size());
     if (rule::few(s.rows, q_per_kv)) {
-      int const splits = rule::group_splits(head.num_groups, rule::run(head.num_groups, s.rows)) +
-                         rule::exact_splits;
+      int const splits =
+          rule::group_splits(head.num_groups, rule::run(head.num_groups, s.rows, q_per_kv)) +
+          rule::exact_splits;
       sum.partials += 2.0 * splits * s.rows * q_per_kv * (P::head_dim + 2) * sizeof(float);
     }
   }

@@ -92,13 +92,15 @@ template <class P>
 void check_room() {
   if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
   using rule = ott::split_rule<P>;
-  constexpr int kv_heads = 2, q_heads = 8, groups = 4 * rule::least_groups + 8;
+  constexpr int kv_heads = 2, q_heads = 8, per_kv = q_heads / kv_heads;
+  constexpr int groups = 4 * rule::least_groups(per_kv) + 8;
   ott_test::rig<P> r(2, kv_heads, groups + 8);
   r.append({{0, groups * P::group + 20}, {1, P::group / 2}});
   auto const row = ott_test::random_rows<float>(r.rng, 1, q_heads, P::head_dim, false);
   std::vector<int> const batch{1, 0, 1};
-  std::vector<float> const wide = attend(r, batch, q_heads, row, 3 * rule::row_lines(groups));
-  std::size_t const used = 2 * rule::exact_splits + rule::row_lines(groups);
+  std::vector<float> const wide =
+      attend(r, batch, q_heads, row, 3 * rule::row_lines(groups, per_kv));
+  std::size_t const used = 2 * rule::exact_splits + rule::row_lines(groups, per_kv);
   CHECK(attend(r, batch, q_heads, row, used) == wide);
   // One line fewer: nothing is split, which other roundings show.
   std::vector<float> const narrow = attend(r, batch, q_heads, row, used - 1);

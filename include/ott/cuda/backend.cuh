@@ -73,15 +73,16 @@ void attend_few(attend_args<P> const& args, attend_shape<P> const& shape, int ma
   }
   split_plan plan = split_workspace<P>::place(workspace, bytes, rows, args.num_q_heads);
   if constexpr (has_group_steps<P>) {
-    int const stride = rule::row_lines(max_groups);
+    int const stride = rule::row_lines(max_groups, args.q_per_kv());
     if (std::int64_t{args.batch.num_rows} * stride <= plan.capacity) plan.stride = stride;
+    plan.likely_run = rule::run(max_groups, 1, args.q_per_kv());
     if (!launch_pairs(args, plan, max_groups, s)) launch_groups<P>(args, plan, s);
   } else {
     using block = typename split_shape<P>::block;
     std::int64_t const count = args.batch.count, heads = args.layer.num_kv_heads;
     launch(where, plan_kernel<P>, {1, plan_threads}, s, args, plan, split_rows);
     int const tiles = ceil_div(shape.most_rows * args.q_per_kv(), split_rows);
-    int const most_splits = ceil_div(max_groups, rule::least_groups);
+    int const most_splits = ceil_div(max_groups, rule::least_groups(args.q_per_kv()));
     std::int64_t const work = count * tiles * heads * (rule::exact_splits + most_splits);
     std::int64_t const blocks = std::int64_t{8} * device_attribute(cudaDevAttrMultiProcessorCount);
     launch(where, split_kernel<P>,

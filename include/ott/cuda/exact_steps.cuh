@@ -56,8 +56,8 @@ struct exact_rows {
         int const chunk = i + lane, row = chunk / chunks, at = first + row;
         bool const wanted = row < used;
         int const place = wanted ? (at < capacity ? at : at - capacity) : 0;
-        arch::copy_async_16_or_zero(wanted, to + (chunk + row) * 16,
-                                    from + (place * P::head_dim + chunk % chunks * 8));
+        arch::copy_once_16_or_zero(wanted, to + (chunk + row) * 16,
+                                   from + (place * P::head_dim + chunk % chunks * 8));
       }
     }
   }
@@ -78,12 +78,12 @@ struct exact_rows {
   __device__ __forceinline__ static void copy_times(std::uint8_t* to, element const* from, int left,
                                                     std::integer_sequence<int, Times...>) {
     if constexpr (sizeof...(Times) <= 8) {
-      (arch::copy_async_16_or_zero<Times*(512 + 512 / chunks), Times * 512 - 2048>(
+      (arch::copy_once_16_or_zero<Times*(512 + 512 / chunks), Times * 512 - 2048>(
            Times * (32 / chunks) < left, to, from),
        ...);
     } else {  // an instruction reaches no farther from its address
       element const* const far = arch::fixed(from + 2048);
-      (arch::copy_async_16_or_zero<Times*(512 + 512 / chunks), Times % 8 * 512 - 2048>(
+      (arch::copy_once_16_or_zero<Times*(512 + 512 / chunks), Times % 8 * 512 - 2048>(
            Times * (32 / chunks) < left, to, Times < 8 ? from : far),
        ...);
     }
@@ -128,7 +128,7 @@ struct exact_steps {
       OTT_UNROLL
       for (int i = 0; i < tokens * chunks; i += 32) {
         int const chunk = i + lane;
-        arch::copy_async_16(true, to + (chunk + chunk / chunks) * 16, from + chunk * 16);
+        arch::copy_once_16(true, to + (chunk + chunk / chunks) * 16, from + chunk * 16);
       }
     }
   }
@@ -136,10 +136,10 @@ struct exact_steps {
   __device__ __forceinline__ static void copy_rows(std::uint8_t* to, std::uint8_t const* from,
                                                    std::integer_sequence<int, Times...>) {
     if constexpr (sizeof...(Times) <= 8) {
-      (arch::copy_async_16<Times*(512 + 512 / chunks), Times * 512 - 2048>(true, to, from), ...);
+      (arch::copy_once_16<Times*(512 + 512 / chunks), Times * 512 - 2048>(true, to, from), ...);
     } else {  // an instruction reaches no farther from its address
       std::uint8_t const* const far = arch::fixed(from + 4096);
-      (arch::copy_async_16<Times*(512 + 512 / chunks), Times % 8 * 512 - 2048>(
+      (arch::copy_once_16<Times*(512 + 512 / chunks), Times % 8 * 512 - 2048>(
            true, to, Times < 8 ? from : far),
        ...);
     }

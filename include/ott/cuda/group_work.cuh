@@ -167,7 +167,7 @@ struct group_list {
   __device__ __forceinline__ sequence_cut cut(int i) const {
     listed_sequence const& s = items[i];
     int const rows = items[i + 1].first - s.first, per_kv = args.q_per_kv();
-    int const run = is_cut() ? rule::run(s.groups, rows) : s.groups;
+    int const run = is_cut() ? rule::run(s.groups, rows, per_kv) : s.groups;
     int const tiles = rule::few(rows, per_kv) ? ceil_div(rows * per_kv, Shape::tile_rows) : 0;
     return {s.slot,
             s.first,
@@ -191,12 +191,12 @@ struct group_list {
     item.slot = slot, item.length = length;
     item.groups = rule::few(rows, args.q_per_kv()) ? groups : 0;
   }
-  /// Asks for the page number of the block's first step, if it is of sequence i and its splits are
-  /// of least length.
+  /// Asks for the page number of the block's first step, if it is of sequence i and its splits have
+  /// the likely length.
   __device__ __forceinline__ void ask_for_page(int i, int slot, int rows) const {
     int const count = args.batch.count, j = static_cast<int>(blockIdx.x) / count;
     int const tiles = rows > 0 ? ceil_div(rows * args.q_per_kv(), Shape::tile_rows) : 1;
-    int const group = j / (tiles * args.layer.num_kv_heads) * rule::least_groups;
+    int const group = j / (tiles * args.layer.num_kv_heads) * plan.likely_run;
     if (i != static_cast<int>(blockIdx.x) - j * count || group >= args.layer.max_groups) return;
     arch::prefetch(args.layer.page_table + slot * args.layer.max_groups + group);
   }

@@ -64,9 +64,9 @@ struct integer_steps {
   __device__ __forceinline__ static void copy_row(std::uint8_t* to, std::uint8_t const* from,
                                                   bool wanted, int lane) {
     if constexpr (At + 512 <= Bytes) {
-      arch::copy_async_16<At, From>(wanted, to, from);
+      arch::copy_once_16<At, From>(wanted, to, from);
     } else if constexpr (At < Bytes) {
-      arch::copy_async_16<At, From>(wanted && lane * 16 < Bytes - At, to, from);
+      arch::copy_once_16<At, From>(wanted && lane * 16 < Bytes - At, to, from);
     }
   }
 };

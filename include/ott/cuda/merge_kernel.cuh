@@ -163,7 +163,8 @@ __global__ void __launch_bounds__(merge_threads)
   int group_splits = 0;
   if (used && plan.strided()) {
     int const groups = args.layer.sequence(slot, 0).state->num_groups;
-    group_splits = split_rule<P>::group_splits(groups, split_rule<P>::run(groups, rows));
+    group_splits =
+        split_rule<P>::group_splits(groups, split_rule<P>::run(groups, rows, args.q_per_kv()));
   }
   std::int64_t line = line_of(0);
   std::int64_t const place = args.out.at(first + row, head);
@@ -265,7 +266,7 @@ void launch_merge(attend_args<P> const& args, split_plan const& plan, int most_r
   // A warp loads a row's lines eight at a time: four do better where there are more, unless so many
   // rows keep all multiprocessors busy that they would only repeat what is done once a row.
   constexpr int once = detail::merge_row<P>::loads(merge_warps);
-  int const lines = split_rule<P>::row_lines(most_groups);
+  int const lines = split_rule<P>::row_lines(most_groups, args.q_per_kv());
   if (lines <= once || (rows > 4 * places && lines <= 2 * once + 1)) {
     start(merge_kernel<P, 1>, merge_warps);
   } else {

@@ -70,7 +70,7 @@ bool launch_pairs(attend_args<P> const& args, split_plan const& plan, int max_gr
       batch_view const& batch = args.batch;
       bool const one_row = batch.max_rows == 1 && batch.num_rows == batch.count;
       if (!plan.strided() || !one_row || args.q_per_kv() > 4 * Sets) return false;
-      if (split_rule<P>::run(max_groups, 1) > shape::most_run) return false;
+      if (split_rule<P>::run(max_groups, 1, args.q_per_kv()) > shape::most_run) return false;
       std::int64_t const splits = std::int64_t{batch.count} * args.layer.num_kv_heads * plan.stride;
       std::int64_t const places =
           std::int64_t{shape::blocks} * device_attribute(cudaDevAttrMultiProcessorCount);

@@ -30,7 +30,7 @@ __device__ plan_share cut(attend_args<P> const& args, int sequence, int tile_row
   run = 1;
   if (!split_rule<P>::few(rows, per_kv)) return {};
   int const num_groups = args.layer.sequence(args.batch.slot[sequence], 0).state->num_groups;
-  run = split ? split_rule<P>::run(num_groups, rows) : max(num_groups, 1);
+  run = split ? split_rule<P>::run(num_groups, rows, per_kv) : max(num_groups, 1);
   int const splits = split_rule<P>::group_splits(num_groups, run);
   return {rows * (splits + split_rule<P>::exact_splits),
           ceil_div(rows * per_kv, tile_rows) * splits};

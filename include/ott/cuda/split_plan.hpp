@@ -18,12 +18,13 @@ namespace ott {
 template <class P>
 struct split_rule {
   static constexpr int most_rows = 32;  // query rows times query heads a KV head; more is "many"
-  /// Of a split: where it reads little, its beginning and its end weigh more.
-  static constexpr int least_groups = [] {
-    int least = exact_keys<P> && exact_values<P> ? 4 : 16;
-    while (least < 32 && least * sizeof(group_block<P>) < std::size_t{96} * 1024) least *= 2;
-    return least;
-  }();
+  /// Of a split: where it reads little, its beginning and its end weigh more, and where tiles have
+  /// eight rows, twice as much.
+  OTT_HD static constexpr int least_groups(int q_per_kv) {
+    constexpr int narrow = groups_of(96 * 1024),
+                  wide = exact_groups ? narrow : groups_of(192 * 1024);
+    return q_per_kv > 4 ? wide : narrow;
+  }
   static constexpr int most_splits = 128;   // of one query row
   static constexpr int exact_tokens = 256;  // of a split, in tiles of 16
   static constexpr int exact_splits =
@@ -33,23 +34,32 @@ struct split_rule {
     return rows == 1 || (rows > 1 && rows * q_per_kv <= most_rows);
   }
   /// Groups of one split: split s has the groups [s * run, s * run + run).
-  OTT_HD static constexpr int run(int num_groups, int rows) {
-    int const even = ceil_div(num_groups * rows, most_splits);
-    return even > least_groups ? even : least_groups;
+  OTT_HD static constexpr int run(int num_groups, int rows, int q_per_kv) {
+    int const even = ceil_div(num_groups * rows, most_splits), least = least_groups(q_per_kv);
+    return even > least ? even : least;
   }
   OTT_HD static constexpr int group_splits(int num_groups, int run) {
     return ceil_div(num_groups, run);
   }
   /// Lines that a row of a sequence with up to so many groups needs at most.
-  OTT_HD static constexpr int row_lines(int max_groups) {
-    int const splits = ceil_div(max_groups, least_groups);
+  OTT_HD static constexpr int row_lines(int max_groups, int q_per_kv) {
+    int const splits = ceil_div(max_groups, least_groups(q_per_kv));
     return exact_splits + (splits < most_splits ? splits : most_splits);
   }
   /// Most lines (below, but for the query heads) that calls of this size need.
   static constexpr std::size_t most_lines(std::size_t rows, std::size_t num_groups) {
-    std::size_t const by_groups = num_groups * most_rows / least_groups;
+    std::size_t const by_groups = num_groups * most_rows / least_groups(1);
     std::size_t const by_rows = rows * most_splits;
     return rows * (1 + exact_splits) + (by_groups < by_rows ? by_groups : by_rows);
+  }
+
+ private:
+  static constexpr bool exact_groups = exact_keys<P> && exact_values<P>;
+  /// Groups that have so many bytes, or 32 where those are fewer.
+  static constexpr int groups_of(std::size_t bytes) {
+    int groups = exact_groups ? 4 : 16;
+    while (groups < 32 && groups * sizeof(group_block<P>) < bytes) groups *= 2;
+    return groups;
   }
 };
 
@@ -70,6 +80,7 @@ struct split_plan {
   std::int64_t capacity;  // of line_begin[count]
   int num_q_heads;
   int stride = 0;        // lines a row, in units of num_q_heads; 0: line_begin tells
+  int likely_run = 1;    // groups a split of most sequences, as far as the host knows
   bool in_turns = true;  // may blocks that take one split each begin in turns?
 
   OTT_HD constexpr bool strided() const { return stride > 0; }

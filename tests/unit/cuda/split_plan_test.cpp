@@ -31,7 +31,7 @@ struct planned {
       slot.push_back(static_cast<int>(i));
       row_begin.push_back(row_begin.back() + rows[i]);
       bool const few = rule::few(rows[i], q_per_kv);
-      run.push_back(rule::run(groups[i], rows[i]));
+      run.push_back(rule::run(groups[i], rows[i], q_per_kv));
       int const splits = few ? rule::group_splits(groups[i], run.back()) : 0;
       int const tiles = ott::ceil_div(rows[i] * q_per_kv, tile_rows);
       line_begin.push_back(line_begin.back() + (few ? rows[i] * (splits + rule::exact_splits) : 0));
@@ -105,12 +105,14 @@ TEST_CASE("split plan: lines of a strided plan do not meet") {
   for (int tries = 0; tries < 40; ++tries) {
     int const max_groups = random.below(2500);
     ott::split_plan plan{};
-    plan.stride = rule::row_lines(max_groups);
+    int const q_per_kv = 1 + random.below(8);
+    plan.stride = rule::row_lines(max_groups, q_per_kv);
     std::set<int> lines;
     int first = 0;
     while (first < 30) {
       int const rows = 1 + random.below(6), groups = random.below(max_groups + 1);
-      int const splits = rule::group_splits(groups, rule::run(groups, rows)) + rule::exact_splits;
+      int const run = rule::run(groups, rows, q_per_kv);
+      int const splits = rule::group_splits(groups, run) + rule::exact_splits;
       for (int split = 0; split < splits; ++split) {
         for (int row = 0; row < rows; ++row) {
           int const line = plan.first_line(0, first, rows, split) + row * plan.row_lines();
