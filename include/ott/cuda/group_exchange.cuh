@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include <ott/core/macros.hpp>
+#include <ott/cuda/arch/kept_store.cuh>
 #include <ott/cuda/arch/numeric.cuh>
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/query_rows.cuh>
@@ -66,10 +67,10 @@ struct line_exchange {
         x.z += weight * part.z, x.w += weight * part.w;
       }
       std::int64_t const at = std::int64_t{line} * plan.num_q_heads + offset[row];
-      *reinterpret_cast<float4*>(plan.out + at * P::head_dim + 4 * quad) = x;
+      arch::store_kept(reinterpret_cast<float4*>(plan.out + at * P::head_dim + 4 * quad), x);
       if (quad == 0) {
-        *reinterpret_cast<float2*>(plan.state + 2 * at) = {
-            total > 0 ? top : __int_as_float(0xff800000), total};
+        arch::store_kept(reinterpret_cast<float2*>(plan.state + 2 * at),
+                         {total > 0 ? top : __int_as_float(0xff800000), total});
       }
     }
   }
