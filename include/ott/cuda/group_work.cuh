@@ -167,7 +167,7 @@ struct group_list {
   __device__ __forceinline__ sequence_cut cut(int i) const {
     listed_sequence const& s = items[i];
     int const rows = items[i + 1].first - s.first, per_kv = args.q_per_kv();
-    int const run = is_cut() ? rule::run(s.groups, rows) : s.groups;
+    int const run = is_cut() ? rule::fitting_run(s.groups, rows, plan.stride) : s.groups;
     int const tiles = rule::few(rows, per_kv) ? ceil_div(rows * per_kv, Shape::tile_rows) : 0;
     return {s.slot,
             s.first,

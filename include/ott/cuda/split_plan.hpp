@@ -18,9 +18,12 @@ namespace ott {
 template <class P>
 struct split_rule {
   static constexpr int most_rows = 32;  // query rows times query heads a KV head; more is "many"
-  /// Of a split: where it reads little, its beginning and its end weigh more.
+  /// Of a split: where it reads little, its beginning and its end weigh more, and where a code lies
+  /// in two planes, fewer blocks are resident. A multiple of the warps that share a split.
+  /// source   docs/performance-log.md
   static constexpr int least_groups = [] {
-    int least = exact_keys<P> && exact_values<P> ? 4 : 16;
+    constexpr bool two_planes = key_layout<P>::codes::split || value_layout<P>::codes::split;
+    int least = exact_keys<P> && exact_values<P> ? 4 : two_planes ? 24 : 16;
     while (least < 32 && least * sizeof(group_block<P>) < std::size_t{96} * 1024) least *= 2;
     return least;
   }();
@@ -37,13 +40,19 @@ struct split_rule {
     int const even = ceil_div(num_groups * rows, most_splits);
     return even > least_groups ? even : least_groups;
   }
+  /// The same where a row has `stride` lines (0: as many as it needs): all groups where a sequence
+  /// has more than its call was told of, so that they would not fit.
+  OTT_HD static constexpr int fitting_run(int num_groups, int rows, int stride) {
+    int const own = run(num_groups, rows);
+    return stride == 0 || own * (stride - exact_splits) >= num_groups ? own : num_groups;
+  }
   OTT_HD static constexpr int group_splits(int num_groups, int run) {
     return ceil_div(num_groups, run);
   }
   /// Lines that a row of a sequence with up to so many groups needs at most.
   OTT_HD static constexpr int row_lines(int max_groups) {
     int const splits = ceil_div(max_groups, least_groups);
-    return exact_splits + (splits < most_splits ? splits : most_splits);
+    return exact_splits + (splits < 1 ? 1 : splits < most_splits ? splits : most_splits);
   }
   /// Most lines (below, but for the query heads) that calls of this size need.
   static constexpr std::size_t most_lines(std::size_t rows, std::size_t num_groups) {

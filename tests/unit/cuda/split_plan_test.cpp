@@ -123,6 +123,20 @@ TEST_CASE("split plan: lines of a strided plan do not meet") {
   }
 }
 
+TEST_CASE("split plan: a row's lines fit whatever groups its call was told of") {
+  using rule = ott::split_rule<P>;
+  ott_test::random_source random{7};
+  for (int tries = 0; tries < 400; ++tries) {
+    int const max_groups = random.below(1500) - 1, stride = rule::row_lines(max_groups);
+    int const groups = random.below(3000), rows = 1 + random.below(8);
+    int const run = rule::fitting_run(groups, rows, stride);
+    CAPTURE(max_groups, groups, rows);
+    CHECK(rule::group_splits(groups, run) + rule::exact_splits <= stride);
+    CHECK(rule::fitting_run(groups, rows, 0) == rule::run(groups, rows));
+    if (groups <= max_groups) CHECK(run == rule::run(groups, rows));
+  }
+}
+
 TEST_CASE("split plan: arrays lie one behind the other inside the workspace") {
   using space = ott::split_workspace<P>;
   std::size_t const size = space::bytes(5, 8, 40);
