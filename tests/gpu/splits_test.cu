@@ -17,12 +17,19 @@ struct small_dense : ott::dense_policy {
 struct small_rotated : ott::rotated_policy {
   static constexpr int head_dim = 64, group = 32, residual = 8;
 };
+struct broad : ott::paper_policy {
+  static constexpr int head_dim = 256, group = 32, residual = 8;
+};
+struct odd_rotated : ott::rotated_policy {
+  static constexpr int head_dim = 96, group = 32, residual = 8;
+};
 
 /// Output of one query row a listed slot, all of them the same row. lines: that the workspace
-/// holds, in units of query heads; 0: as workspace_bytes says
+/// holds, in units of query heads; 0: as workspace_bytes says. max_groups: -1: what is right
 template <class P>
 std::vector<float> attend(ott_test::rig<P>& r, std::vector<int> const& slots, int q_heads,
-                          std::vector<float> const& row, std::size_t lines = 0) {
+                          std::vector<float> const& row, std::size_t lines = 0,
+                          int max_groups = -1) {
   int const count = static_cast<int>(slots.size());
   std::vector<float> q, out(slots.size() * row.size());
   std::vector<std::int32_t> numbers(slots.begin(), slots.end());
@@ -51,7 +58,7 @@ std::vector<float> attend(ott_test::rig<P>& r, std::vector<int> const& slots, in
                                              view(device_q.template as<float const>()),
                                              view(device_out.template as<float>()),
                                              {},
-                                             most,
+                                             max_groups < 0 ? most : max_groups,
                                              workspace.template as<void>(),
                                              workspace.size()},
                   r.stream);
@@ -110,6 +117,58 @@ void check_room() {
   }
 }
 
+/// A call that was told of fewer groups than two of its sequences have: these are right, and the
+/// third is as it was.
+template <class P>
+void check_untold_groups() {
+  if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
+  constexpr int kv_heads = 2, q_heads = 8, told = 11;
+  ott_test::rig<P> r(3, kv_heads, 3 * ott::split_rule<P>::least_groups + 8);
+  r.append({{0, (3 * ott::split_rule<P>::least_groups + 1) * P::group + 20},
+            {1, 2 * ott::split_rule<P>::least_groups * P::group + P::residual},
+            {2, told * P::group + P::residual}});
+  auto const row = ott_test::random_rows<float>(r.rng, 1, q_heads, P::head_dim, false);
+  for (std::size_t count : {3u, 420u}) {  // two warps a strand; splits dealt out
+    std::vector<int> batch;
+    for (std::size_t i = 0; i < count; ++i) batch.push_back(static_cast<int>(i % 3));
+    std::vector<float> const right = attend(r, batch, q_heads, row);
+    for (int max_groups : {0, told}) {
+      std::vector<float> const out = attend(r, batch, q_heads, row, 0, max_groups);
+      double worst = 0;
+      int different = 0;
+      for (std::size_t i = 0; i < out.size(); ++i) {
+        worst = std::max(worst, std::fabs(static_cast<double>(out[i]) - right[i]));
+        different += i / row.size() % 3 == 2 && out[i] != right[i];
+      }
+      CAPTURE(count, max_groups);
+      CHECK(worst <= 2e-3);
+      CHECK(out != right);  // longer splits, which other roundings show
+      CHECK(different == 0);
+    }
+  }
+}
+
+/// A call that was told of more groups than there are has room for more lines, which decides who
+/// merges: a warp a row, or a block.
+template <class P>
+void check_room_for_lines() {
+  if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
+  constexpr int kv_heads = 2, q_heads = 8, groups = 5 * ott::split_rule<P>::least_groups + 3;
+  ott_test::rig<P> r(2, kv_heads, groups + 1);
+  r.append({{0, groups * P::group + P::residual}, {1, P::group / 2}});
+  auto const row = ott_test::random_rows<float>(r.rng, 1, q_heads, P::head_dim, false);
+  for (std::size_t count : {2u, 400u}) {
+    std::vector<int> batch;
+    for (std::size_t i = 0; i < count; ++i) batch.push_back(static_cast<int>(i % 2));
+    std::vector<float> const own = attend(r, batch, q_heads, row);
+    for (int lines : {9, 18, 70}) {
+      CAPTURE(count, lines);
+      CHECK(attend(r, batch, q_heads, row, count * (lines + ott::split_rule<P>::exact_splits),
+                   lines * ott::split_rule<P>::least_groups) == own);
+    }
+  }
+}
+
 }  // namespace
 
 TEST_CASE("lines of splits give the same bits wherever they lie") { check_room<small>(); }
@@ -125,3 +184,19 @@ TEST_CASE("a batch of hundreds gives each sequence the bits it has alone: rotate
 TEST_CASE("a batch of hundreds gives each sequence the bits it has alone: dense") {
   check_batches<small_dense>();
 }
+TEST_CASE("groups a call was not told of make splits longer: paper") {
+  check_untold_groups<small>();
+}
+TEST_CASE("groups a call was not told of make splits longer: rotated") {
+  check_untold_groups<small_rotated>();
+}
+TEST_CASE("groups a call was not told of make splits longer: dense") {
+  check_untold_groups<small_dense>();
+}
+TEST_CASE("whoever merges gives the same bits: paper") { check_room_for_lines<small>(); }
+TEST_CASE("whoever merges gives the same bits: rotated") { check_room_for_lines<small_rotated>(); }
+TEST_CASE("whoever merges gives the same bits: dense") { check_room_for_lines<small_dense>(); }
+TEST_CASE("whoever merges gives the same bits: head_dim 96, rotated") {
+  check_room_for_lines<odd_rotated>();
+}
+TEST_CASE("whoever merges gives the same bits: head_dim 256") { check_room_for_lines<broad>(); }

@@ -21,8 +21,8 @@ struct attend_options {
 };
 
 /// One attention call over one layer, as a backend receives it: checked, by value. What a device
-/// alone knows is not: a sequence with more than max_groups groups writes where others do, and a
-/// workspace that was not cleared loses splits.
+/// alone knows is not: a workspace that was not cleared loses splits. A sequence with more than
+/// max_groups groups may be one split: right up to 128 groups, and no harm to others past them.
 /// shape    q, out: [rows, q_heads, head_dim]; rows of sequence i as in the batch
 template <class P, class Q>
 struct attend_call {

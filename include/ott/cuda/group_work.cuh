@@ -167,7 +167,8 @@ struct group_list {
   __device__ __forceinline__ sequence_cut cut(int i) const {
     listed_sequence const& s = items[i];
     int const rows = items[i + 1].first - s.first, per_kv = args.q_per_kv();
-    int const run = is_cut() ? rule::run(s.groups, rows, per_kv) : s.groups;
+    int const own = rule::fitting_run(s.groups, rows, per_kv, plan.stride);
+    int const run = is_cut() ? own : s.groups;
     int const tiles = rule::few(rows, per_kv) ? ceil_div(rows * per_kv, Shape::tile_rows) : 0;
     return {s.slot,
             s.first,

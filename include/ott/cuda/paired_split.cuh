@@ -57,7 +57,7 @@ struct paired_split {
     int own_pages = own_page(pages, likely);
     rows_type rows;
     rows.load(args, tile, of_rows, thread);
-    int const run = rule::run(num_groups, 1, args.q_per_kv());
+    int const run = rule::fitting_run(num_groups, 1, args.q_per_kv(), plan.stride);
     int line = part;
     if (of_rows) {
       attend_to_rows(state, tile, (part - most_splits) * exact_split_steps, rows);

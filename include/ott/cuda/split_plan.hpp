@@ -18,11 +18,13 @@ namespace ott {
 template <class P>
 struct split_rule {
   static constexpr int most_rows = 32;  // query rows times query heads a KV head; more is "many"
-  /// Of a split: where it reads little, its beginning and its end weigh more, and where tiles have
-  /// eight rows, twice as much.
+  /// Of a split: where it reads little, its beginning and its end weigh more, where tiles have
+  /// eight rows twice as much, and where a code lies in two planes, fewer blocks are resident. A
+  /// multiple of the warps that share a split.
+  /// source   docs/performance-log.md
   OTT_HD static constexpr int least_groups(int q_per_kv) {
-    constexpr int narrow = groups_of(96 * 1024),
-                  wide = exact_groups ? narrow : groups_of(192 * 1024);
+    constexpr int narrow = groups_of(96 * 1024);
+    constexpr int wide = exact_groups ? narrow : groups_of(192 * 1024);
     return q_per_kv > 4 ? wide : narrow;
   }
   static constexpr int most_splits = 128;   // of one query row
@@ -33,18 +35,29 @@ struct split_rule {
   OTT_HD static constexpr bool few(int rows, int q_per_kv) {
     return rows == 1 || (rows > 1 && rows * q_per_kv <= most_rows);
   }
-  /// Groups of one split: split s has the groups [s * run, s * run + run).
+  /// Groups of one split: split s has the groups [s * run, s * run + run). A short sequence is cut
+  /// in three: with its exact rows in four, of which 64 fill a device.
   OTT_HD static constexpr int run(int num_groups, int rows, int q_per_kv) {
-    int const even = ceil_div(num_groups * rows, most_splits), least = least_groups(q_per_kv);
-    return even > least ? even : least;
+    int const least = least_groups(q_per_kv), even = ceil_div(num_groups * rows, most_splits);
+    int const third = is_short(num_groups, q_per_kv) ? ceil_div(num_groups, 3) : 0;
+    int const most = third > least ? third : least;
+    return even > most ? even : most;
+  }
+  /// The same where a row has `stride` lines (0: as many as it needs): all groups where a sequence
+  /// has more than its call was told of, so that they would not fit.
+  OTT_HD static constexpr int fitting_run(int num_groups, int rows, int q_per_kv, int stride) {
+    int const own = run(num_groups, rows, q_per_kv);
+    return stride == 0 || own * (stride - exact_splits) >= num_groups ? own : num_groups;
   }
   OTT_HD static constexpr int group_splits(int num_groups, int run) {
     return ceil_div(num_groups, run);
   }
   /// Lines that a row of a sequence with up to so many groups needs at most.
   OTT_HD static constexpr int row_lines(int max_groups, int q_per_kv) {
-    int const splits = ceil_div(max_groups, least_groups(q_per_kv));
-    return exact_splits + (splits < most_splits ? splits : most_splits);
+    int const least =
+        is_short(max_groups, q_per_kv) ? run(max_groups, 1, q_per_kv) : least_groups(q_per_kv);
+    int const splits = ceil_div(max_groups, least);
+    return exact_splits + (splits < 1 ? 1 : splits < most_splits ? splits : most_splits);
   }
   /// Most lines (below, but for the query heads) that calls of this size need.
   static constexpr std::size_t most_lines(std::size_t rows, std::size_t num_groups) {
@@ -55,10 +68,15 @@ struct split_rule {
 
  private:
   static constexpr bool exact_groups = exact_keys<P> && exact_values<P>;
+  OTT_HD static constexpr bool is_short(int num_groups, int q_per_kv) {
+    return !exact_groups && q_per_kv <= 4 && 2 * num_groups <= 9 * least_groups(q_per_kv);
+  }
   /// Groups that have so many bytes, or 32 where those are fewer.
   static constexpr int groups_of(std::size_t bytes) {
-    int groups = exact_groups ? 4 : 16;
-    while (groups < 32 && groups * sizeof(group_block<P>) < bytes) groups *= 2;
+    constexpr bool two_planes = key_layout<P>::codes::split || value_layout<P>::codes::split;
+    int groups = exact_groups ? 4 : two_planes ? 24 : 16;
+    while (groups < 32 && groups * sizeof(group_block<P>) < bytes)
+      groups = groups > 16 ? 32 : 2 * groups;
     return groups;
   }
 };

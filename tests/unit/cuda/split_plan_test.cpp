@@ -125,6 +125,22 @@ TEST_CASE("split plan: lines of a strided plan do not meet") {
   }
 }
 
+TEST_CASE("split plan: a row's lines fit whatever groups its call was told of") {
+  using rule = ott::split_rule<P>;
+  ott_test::random_source random{7};
+  for (int tries = 0; tries < 400; ++tries) {
+    int const max_groups = random.below(1500) - 1, q_per_kv = 1 + random.below(8);
+    int const stride = rule::row_lines(max_groups, q_per_kv);
+    int const groups = random.below(3000), rows = 1 + random.below(8);
+    int const run = rule::fitting_run(groups, rows, q_per_kv, stride);
+    CAPTURE(max_groups, groups, rows);
+    CHECK(rule::group_splits(groups, run) + rule::exact_splits <= stride);
+    int const own = rule::run(groups, rows, q_per_kv);
+    CHECK(rule::fitting_run(groups, rows, q_per_kv, 0) == own);
+    if (groups <= max_groups) CHECK(run == own);
+  }
+}
+
 TEST_CASE("split plan: arrays lie one behind the other inside the workspace") {
   using space = ott::split_workspace<P>;
   std::size_t const size = space::bytes(5, 8, 40);
