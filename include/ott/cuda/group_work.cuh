@@ -54,6 +54,7 @@ struct listed_sequence {
   int first;
   int length;
   int groups;
+  int run;  // groups of a split, where lines fit
 };
 
 /// One split, as its block keeps it in shared memory.
@@ -167,8 +168,7 @@ struct group_list {
   __device__ __forceinline__ sequence_cut cut(int i) const {
     listed_sequence const& s = items[i];
     int const rows = items[i + 1].first - s.first, per_kv = args.q_per_kv();
-    int const own = rule::fitting_run(s.groups, rows, per_kv, plan.stride);
-    int const run = is_cut() ? own : s.groups;
+    int const run = is_cut() ? s.run : s.groups;
     int const tiles = rule::few(rows, per_kv) ? ceil_div(rows * per_kv, Shape::tile_rows) : 0;
     return {s.slot,
             s.first,
@@ -191,6 +191,7 @@ struct group_list {
     ask_for_page(i, slot, rows);
     item.slot = slot, item.length = length;
     item.groups = rule::few(rows, args.q_per_kv()) ? groups : 0;
+    item.run = rule::fitting_run(groups, rows, args.q_per_kv(), plan.stride);
   }
   /// Asks for the page number of the block's first step, if it is of sequence i and its splits have
   /// the likely length.
