@@ -84,14 +84,12 @@ struct paired_split {
     auto const place = [&](int n) {
       int const step = first + strand + n * strands;
       int const page = __shfl_sync(detail::all_lanes, own_pages, n);
-      return group_step{step < last ? block_of(page, tile.kv_head) : nullptr, step};
+      return group_step{step < last ? block_on(args.layer, page, tile.kv_head) : nullptr, step};
     };
     auto const make_hide = [&](auto const& seen) {
       return [&](auto& scores, int step) {
-        int const token = step * groups::tokens;
-        if (seen.whole(token, groups::tokens)) return;
-        scores.hide(lane,
-                    [&](int i, int own) { return !sees(args.options, seen.own[i], token + own); });
+        int const begin = step * groups::tokens;
+        if (!seen.whole(begin, groups::tokens)) seen.hide(scores, begin, args.options, lane);
       };
     };
     attend<groups>(group_copies<groups>{lane}, place, tile, first, last, rows, shared.group_query(),
@@ -99,33 +97,21 @@ struct paired_split {
   }
   __device__ __forceinline__ void attend_to_rows(head_state<P> const& state, query_tile const& tile,
                                                  int first, rows_type const& rows) const {
-    int const traced = traced_capacity<P> != 0 ? state.num_traced : 0;
-    int const window_begin = state.num_groups * P::group, recent = tile.length - window_begin;
-    int const steps = ceil_div(traced, exact::tokens) + ceil_div(recent, exact::tokens);
-    int const last = min(first + exact_split_steps, steps);
-    exact_copies<P> const copies{state, traced, window_begin, recent, last, lane};
+    auto const copies = exact_copies<P>::of(state, tile.length, state.num_groups * P::group,
+                                            first + exact_split_steps, lane);
     auto const place = [&](int n) { return first + strand + n * strands; };
     auto const make_hide = [&](auto const& seen) {
       bool const all = seen.whole(0, tile.length);
-      return [&, all](auto& scores, int step) {
-        exact_rows<P> const at = copies.rows(step);
-        scores.hide(lane, [&](int i, int row) {
-          if (all) return row >= at.used;
-          return !sees(args.options, seen.own[i], at.position_of(row, state));
-        });
-      };
+      return
+          [&, all](auto& scores, int step) { copies.hide(scores, seen, all, step, args.options); };
     };
-    attend<exact>(copies, place, tile, first, last, rows, shared.exact_query(), make_hide);
+    attend<exact>(copies, place, tile, first, copies.last, rows, shared.exact_query(), make_hide);
   }
 
   /// The pages of the strand's steps from group `begin` on, a lane a step.
   __device__ __forceinline__ int own_page(std::int32_t const* pages, int begin) const {
     int const group = begin + strand + lane * strands;
     return group < args.layer.max_groups ? pages[group] : 0;
-  }
-  __device__ __forceinline__ std::uint8_t const* block_of(int page, int kv_head) const {
-    std::int64_t const at = std::int64_t{page} * args.layer.num_kv_heads + kv_head;
-    return reinterpret_cast<std::uint8_t const*>(args.layer.blocks + at);
   }
   /// Starts the copies of a step's half: keys where scores are made of them, else values.
   template <class Copies, class Place>

@@ -133,6 +133,12 @@ struct seen_positions {
   __device__ __forceinline__ bool whole(int begin, int tokens) const {
     return begin + tokens - 1 <= lowest && begin > horizon;
   }
+  /// Takes the tokens from `begin` on out of their scores that a row does not see.
+  template <class Scores>
+  __device__ __forceinline__ void hide(Scores& scores, int begin, attend_options const& options,
+                                       int lane) const {
+    scores.hide(lane, [&](int i, int token) { return !sees(options, own[i], begin + token); });
+  }
 };
 
 }  // namespace ott

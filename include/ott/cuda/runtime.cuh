@@ -64,6 +64,10 @@ void launch(char const* what, void (*kernel)(Params...), launch_shape shape, cud
   if (shape.blocks > 0x7fffffff) {
     fail(errc::device, what, "blocks of a launch", std::to_string(shape.blocks), "below 2^31");
   }
+  int const most = shape.grid_y > shape.grid_z ? shape.grid_y : shape.grid_z;
+  if (most > 0xffff) {
+    fail(errc::device, what, "blocks of a launch in y or z", std::to_string(most), "below 2^16");
+  }
   reserve_shared(what, reinterpret_cast<void const*>(kernel), shape.shared_bytes);
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(shape.blocks), static_cast<unsigned>(shape.grid_y),

@@ -113,15 +113,8 @@ struct split_loop {
  private:
   __device__ __forceinline__ group_copies<groups> copies_of_groups() const { return {lane}; }
   __device__ __forceinline__ exact_copies<P> copies_of_rows(split_type const& split) const {
-    head_state<P> const& state = *args.layer.sequence(split.slot, split.kv_head).state;
-    int const traced = traced_capacity<P> != 0 ? state.num_traced : 0;
-    int const recent = split.length - split.window_begin;
-    int const steps = ceil_div(traced, shape::step_rows) + ceil_div(recent, shape::step_rows);
-    return {state, traced, split.window_begin, recent, min(split.last, steps), lane};
-  }
-  __device__ __forceinline__ std::uint8_t const* block_of(split_type const& split, int page) const {
-    std::int64_t const at = std::int64_t{page} * args.layer.num_kv_heads + split.kv_head;
-    return reinterpret_cast<std::uint8_t const*>(args.layer.blocks + at);
+    return exact_copies<P>::of(*args.layer.sequence(split.slot, split.kv_head).state, split.length,
+                               split.window_begin, split.last, lane);
   }
   /// The page of a warp's first step; 0 where it has none of groups.
   __device__ __forceinline__ int first_page(split_type const& split, int of_warp) const {
@@ -135,7 +128,8 @@ struct split_loop {
     if (split.exact()) {
       ring.begin(copies_of_rows(split), step);
     } else {
-      std::uint8_t const* const block = step < split.last ? block_of(split, page) : nullptr;
+      std::uint8_t const* const block =
+          step < split.last ? block_on(args.layer, page, split.kv_head) : nullptr;
       ring.begin(copies_of_groups(), group_step{block, step});
     }
   }
@@ -145,9 +139,8 @@ struct split_loop {
   __device__ __forceinline__ void wait_for_turn(int splits) const {
     int const blocks = static_cast<int>(gridDim.x), own = static_cast<int>(blockIdx.x);
     if (!plan.in_turns || 2 * splits <= blocks || splits > blocks) return;
-    constexpr int cycle_bytes = 2400;  // that an H200 reads
     constexpr int step_bytes = int{sizeof(group_block<P>)} / shape::group_steps;
-    int const turn = blocks / 4 * warps * step_bytes / cycle_bytes;
+    int const turn = blocks / 4 * warps * step_bytes / group_tuning{}.cycle_bytes;
     arch::pause(4 * own / blocks * turn);
   }
   /// The thread's number, where its rows and lines follow from it. With two sets, which have fewer
@@ -167,7 +160,7 @@ struct split_loop {
   }();
   __device__ __forceinline__ split_loop afresh() const {
     if constexpr (!finds_places_anew) return *this;
-    return {args, plan, shared, list, arch::anew(lane), arch::anew(warp)};
+    return {args, plan, shared, list, arch::fixed(lane), arch::fixed(warp)};
   }
   __device__ __forceinline__ static int store_thread(int thread) {
     return finds_places_anew ? arch::thread_anew() : thread;
@@ -218,7 +211,8 @@ struct split_loop {
     if (leads && few) ticket = take_ticket();
 #pragma unroll 1
     while (now.step < last) {
-      group_step const next{page < 0 ? nullptr : block_of(split, page), now.step + warps};
+      group_step const next{page < 0 ? nullptr : block_on(args.layer, page, split.kv_head),
+                            now.step + warps};
       page = page_of(next.step + warps);
       // Asked for as late as the answer still comes in time.
       if (leads && next.step < last && next.step + warps >= last) ticket = take_ticket();
@@ -229,9 +223,7 @@ struct split_loop {
       bool const whole = seen.whole(begin, groups::tokens);
       if (__builtin_expect(!whole || cap() > 0, 0)) {
         if (cap() > 0) scores.soften(cap());
-        scores.hide(lane, [&](int i, int token) {
-          return !sees(args.options, seen.own[i], begin + token);
-        });
+        seen.hide(scores, begin, args.options, lane);
       }
       sums.add(scores, ring.values(), lane);
       ring.drop_values(copies, next);
@@ -262,13 +254,7 @@ struct split_loop {
           exact::score(ring.keys(copies, step + warps), shared.exact_query(), lane, args);
       ring.drop_keys(copies, step + warps);
       if (cap() > 0) scores.soften(cap());
-      exact_rows<P> const rows = copies.rows(step);
-      if (!all || rows.used < exact::tokens) {
-        scores.hide(lane, [&](int i, int row) {
-          if (all) return row >= rows.used;
-          return !sees(args.options, seen.own[i], rows.position_of(row, copies.state));
-        });
-      }
+      copies.hide(scores, seen, all, step, args.options);
       sums.add(scores, ring.values(), lane);
       ring.drop_values(copies, step + warps);
     }

@@ -14,9 +14,10 @@ namespace ott {
 /// How attention over groups fills a multiprocessor; changes speed and never results, but for
 /// `warps`, which share a split's groups among them.
 struct group_tuning {
-  int warps = 4;   // of one block
-  int blocks = 3;  // resident on a multiprocessor
-  int stages = 3;  // halves a warp's ring holds
+  int warps = 4;           // of one block
+  int blocks = 3;          // resident on a multiprocessor
+  int stages = 3;          // halves a warp's ring holds
+  int cycle_bytes = 2400;  // that the device reads in a cycle of its multiprocessors (H200)
 };
 
 /// Bytes of one stage of a ring: a half of a group, or a tile of exact rows.

@@ -10,11 +10,4 @@ __device__ __forceinline__ int thread_anew() {
   return number;
 }
 
-/// The same number, of which the compiler knows nothing: what follows from it is computed after
-/// this, where it is used.
-__device__ __forceinline__ int anew(int number) {
-  asm volatile("" : "+r"(number));
-  return number;
-}
-
 }  // namespace ott::arch
