@@ -35,10 +35,13 @@ struct split_rule {
   OTT_HD static constexpr bool few(int rows, int q_per_kv) {
     return rows == 1 || (rows > 1 && rows * q_per_kv <= most_rows);
   }
-  /// Groups of one split: split s has the groups [s * run, s * run + run).
+  /// Groups of one split: split s has the groups [s * run, s * run + run). A quarter fewer than the
+  /// least where that makes no more splits of them.
   OTT_HD static constexpr int run(int num_groups, int rows) {
     int const even = ceil_div(num_groups * rows, most_splits);
-    return even > least_groups ? even : least_groups;
+    if (even > least_groups) return even;
+    constexpr int fewer = least_groups - least_groups / 4;
+    return ceil_div(num_groups, least_groups) * fewer >= num_groups ? fewer : least_groups;
   }
   /// The same where a row has `stride` lines (0: as many as it needs): all groups where a sequence
   /// has more than its call was told of, so that they would not fit.
