@@ -20,7 +20,7 @@ struct split_rule {
   static constexpr int most_rows = 32;  // query rows times query heads a KV head; more is "many"
   /// Of a split: where it reads little, its beginning and its end weigh more, where tiles have
   /// eight rows twice as much, and where a code lies in two planes, fewer blocks are resident. A
-  /// multiple of the warps that share a split.
+  /// multiple of the strands.
   /// source   docs/performance-log.md
   OTT_HD static constexpr int least_groups(int q_per_kv) {
     constexpr int narrow = groups_of(96 * 1024);
@@ -35,13 +35,15 @@ struct split_rule {
   OTT_HD static constexpr bool few(int rows, int q_per_kv) {
     return rows == 1 || (rows > 1 && rows * q_per_kv <= most_rows);
   }
-  /// Groups of one split: split s has the groups [s * run, s * run + run). A short sequence is cut
-  /// in three: with its exact rows in four, of which 64 fill a device.
+  /// Groups of one split: split s has the groups [s * run, s * run + run).
   OTT_HD static constexpr int run(int num_groups, int rows, int q_per_kv) {
-    int const least = least_groups(q_per_kv), even = ceil_div(num_groups * rows, most_splits);
-    int const third = is_short(num_groups, q_per_kv) ? ceil_div(num_groups, 3) : 0;
-    int const most = third > least ? third : least;
-    return even > most ? even : most;
+    int const even = ceil_div(num_groups * rows, most_splits), cut = pieces(num_groups, q_per_kv);
+    int const own = cut == 1   ? num_groups
+                    : cut == 2 ? ceil_div(num_groups, 2)
+                    : cut == 3 ? ceil_div(num_groups, 3)
+                               : least_groups(q_per_kv);
+    int const whole = round_up(own > 0 ? own : 1, strands);
+    return even > whole ? even : whole;
   }
   /// The same where a row has `stride` lines (0: as many as it needs): all groups where a sequence
   /// has more than its call was told of, so that they would not fit.
@@ -54,9 +56,8 @@ struct split_rule {
   }
   /// Lines that a row of a sequence with up to so many groups needs at most.
   OTT_HD static constexpr int row_lines(int max_groups, int q_per_kv) {
-    int const least =
-        is_short(max_groups, q_per_kv) ? run(max_groups, 1, q_per_kv) : least_groups(q_per_kv);
-    int const splits = ceil_div(max_groups, least);
+    int const cut = pieces(max_groups, q_per_kv);
+    int const splits = cut > 0 ? cut : ceil_div(max_groups, least_groups(q_per_kv));
     return exact_splits + (splits < 1 ? 1 : splits < most_splits ? splits : most_splits);
   }
   /// Most lines (below, but for the query heads) that calls of this size need.
@@ -67,9 +68,14 @@ struct split_rule {
   }
 
  private:
+  static constexpr int strands = 4;  // of a split: its length counts in these
   static constexpr bool exact_groups = exact_keys<P> && exact_values<P>;
-  OTT_HD static constexpr bool is_short(int num_groups, int q_per_kv) {
-    return !exact_groups && q_per_kv <= 4 && 2 * num_groups <= 9 * least_groups(q_per_kv);
+  /// In how many splits a short sequence is cut, which then are alike; 0: it is not short. With
+  /// three, and one of its exact rows, 64 heads fill a device.
+  OTT_HD static constexpr int pieces(int num_groups, int q_per_kv) {
+    int const least = least_groups(q_per_kv);
+    if (num_groups <= 2 * least) return num_groups <= least ? 1 : 2;
+    return !exact_groups && q_per_kv <= 4 && 2 * num_groups <= 9 * least ? 3 : 0;
   }
   /// Groups that have so many bytes, or 32 where those are fewer.
   static constexpr int groups_of(std::size_t bytes) {
