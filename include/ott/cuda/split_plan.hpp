@@ -78,7 +78,7 @@ struct split_rule {
     return !exact_groups && q_per_kv <= 4 && 2 * num_groups <= 9 * least ? 3 : 0;
   }
   /// Groups that have so many bytes, or 32 where those are fewer.
-  static constexpr int groups_of(std::size_t bytes) {
+  OTT_HD static constexpr int groups_of(std::size_t bytes) {
     constexpr bool two_planes = key_layout<P>::codes::split || value_layout<P>::codes::split;
     int groups = exact_groups ? 4 : two_planes ? 24 : 16;
     while (groups < 32 && groups * sizeof(group_block<P>) < bytes)
