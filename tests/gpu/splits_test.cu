@@ -123,9 +123,10 @@ template <class P>
 void check_untold_groups() {
   if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
   constexpr int kv_heads = 2, q_heads = 8, told = 11;
-  ott_test::rig<P> r(3, kv_heads, 3 * ott::split_rule<P>::least_groups + 8);
-  r.append({{0, (3 * ott::split_rule<P>::least_groups + 1) * P::group + 20},
-            {1, 2 * ott::split_rule<P>::least_groups * P::group + P::residual},
+  constexpr int least = ott::split_rule<P>::least_groups(q_heads / kv_heads);
+  ott_test::rig<P> r(3, kv_heads, 3 * least + 8);
+  r.append({{0, (3 * least + 1) * P::group + 20},
+            {1, 2 * least * P::group + P::residual},
             {2, told * P::group + P::residual}});
   auto const row = ott_test::random_rows<float>(r.rng, 1, q_heads, P::head_dim, false);
   for (std::size_t count : {3u, 420u}) {  // two warps a strand; splits dealt out
@@ -153,7 +154,9 @@ void check_untold_groups() {
 template <class P>
 void check_room_for_lines() {
   if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
-  constexpr int kv_heads = 2, q_heads = 8, groups = 5 * ott::split_rule<P>::least_groups + 3;
+  constexpr int kv_heads = 2, q_heads = 8;
+  constexpr int least = ott::split_rule<P>::least_groups(q_heads / kv_heads);
+  constexpr int groups = 5 * least + 3;
   ott_test::rig<P> r(2, kv_heads, groups + 1);
   r.append({{0, groups * P::group + P::residual}, {1, P::group / 2}});
   auto const row = ott_test::random_rows<float>(r.rng, 1, q_heads, P::head_dim, false);
@@ -164,7 +167,7 @@ void check_room_for_lines() {
     for (int lines : {9, 18, 70}) {
       CAPTURE(count, lines);
       CHECK(attend(r, batch, q_heads, row, count * (lines + ott::split_rule<P>::exact_splits),
-                   lines * ott::split_rule<P>::least_groups) == own);
+                   lines * least) == own);
     }
   }
 }
