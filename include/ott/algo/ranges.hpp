@@ -76,6 +76,19 @@ OTT_HD constexpr void range_tokens(Team const& team, flush_scratch<P>& scratch, 
   });
 }
 
+/// The smallest and largest of so many neighbours in shared memory; NaN is passed over. A team may
+/// have whole warps look, which then all ask for the same.
+template <int Count, class Team>
+OTT_HD constexpr value_range ends_of(Team const& team, float const* x) {
+  if constexpr (requires { team.template ends_of<Count>(x); }) {
+    return team.template ends_of<Count>(x);
+  } else {
+    value_range ends{infinity(), -infinity()};
+    for (int i = 0; i < Count; ++i) ends = {lesser(ends.lo, x[i]), greater(ends.hi, x[i])};
+    return ends;
+  }
+}
+
 /// The range of one slice from its parts and, where tokens were traced, from what stands in.
 template <class P, class Layout, class Team>
 OTT_HD constexpr value_range range_of_slice(Team const& team, flush_scratch<P> const& scratch,
@@ -95,9 +108,17 @@ OTT_HD constexpr value_range range_of_slice(Team const& team, flush_scratch<P> c
       add(to_float(chunk::from_word(range.lo, i)), to_float(chunk::from_word(range.hi, i)));
     }
   }
-  if (Layout::by_channel ? scratch.num_traced != 0 : scratch.stands_in(token)) {
-    int const count = Layout::by_channel ? 1 : Layout::width;
-    for (int c = channel; c < channel + count; ++c) add(scratch.stand_in[c], scratch.stand_in[c]);
+  if (scratch.num_traced != 0) {
+    if constexpr (Layout::by_channel) {
+      add(scratch.stand_in[channel], scratch.stand_in[channel]);
+    } else if constexpr (Layout::width == P::head_dim && P::head_dim % 32 == 0) {
+      auto const stand_in = ends_of<P::head_dim>(team, scratch.stand_in);
+      if (scratch.stands_in(token)) add(stand_in.lo, stand_in.hi);
+    } else if (scratch.stands_in(token)) {
+      for (int c = channel; c < channel + Layout::width; ++c) {
+        add(scratch.stand_in[c], scratch.stand_in[c]);
+      }
+    }
   }
   return ends.lo <= ends.hi ? ends : value_range{0.0f, 0.0f};  // else nothing but NaN
 }

@@ -10,6 +10,8 @@
 #include <ott/core/macros.hpp>
 #include <ott/cuda/arch/async_copy.cuh>
 #include <ott/cuda/arch/element_pairs.cuh>
+#include <ott/cuda/arch/numeric.cuh>
+#include <ott/policy/fit.hpp>
 
 namespace ott {
 
@@ -44,6 +46,20 @@ __device__ __forceinline__ void move_chunk_on_device(T* to, T const* from) {
   } else {
     for (int i = 0; i < element_chunk<T>::size; ++i) to[i] = from[i];
   }
+}
+
+/// Of floats in shared memory, for every lane of a warp.
+template <int Count>
+__device__ __forceinline__ value_range ends_on_device(float const* x) {
+  float lo = infinity();
+  float hi = -infinity();
+  OTT_UNROLL
+  for (int i = 0; i < Count; i += 32) {
+    float const own = x[i + threadIdx.x % 32];
+    lo = fminf(lo, own);  // passes over NaN
+    hi = fmaxf(hi, own);
+  }
+  return {-arch::largest_of_warp(-lo), arch::largest_of_warp(hi)};
 }
 
 }  // namespace detail
@@ -85,6 +101,11 @@ struct block_team {
     NV_IF_TARGET(NV_IS_DEVICE, (range = {arch::lesser_of<T>(range.lo, other.lo),
                                          arch::greater_of<T>(range.hi, other.hi)};))
     return range;
+  }
+  /// requires Count a multiple of 32, whole warps call
+  template <int Count>
+  OTT_HD value_range ends_of([[maybe_unused]] float const* x) const {
+    NV_IF_ELSE_TARGET(NV_IS_DEVICE, (return detail::ends_on_device<Count>(x);), (return {};))
   }
   OTT_HD std::uint32_t at_least([[maybe_unused]] std::uint32_t x,
                                 [[maybe_unused]] std::uint32_t bound) const {
