@@ -100,7 +100,7 @@ void check_room() {
   if (!ott_test::has_device()) OTT_SKIP("no CUDA device");
   using rule = ott::split_rule<P>;
   constexpr int kv_heads = 2, q_heads = 8, per_kv = q_heads / kv_heads;
-  constexpr int groups = 4 * rule::least_groups(per_kv) + 8;
+  constexpr int groups = 5 * rule::least_groups(per_kv) + 8;
   ott_test::rig<P> r(2, kv_heads, groups + 8);
   r.append({{0, groups * P::group + 20}, {1, P::group / 2}});
   auto const row = ott_test::random_rows<float>(r.rng, 1, q_heads, P::head_dim, false);
