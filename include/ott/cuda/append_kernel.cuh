@@ -138,8 +138,10 @@ __device__ bool flush_head(unsigned char* shared, sequence_view<P> const& seq, R
   if (alone) {
     if (!has_pages(seq, plan)) return false;
     for (int group = plan.num_groups; group < plan.new_groups; ++group) {
-      flush_group<P>(whole_block<flush::threads>{}, *reinterpret_cast<flush_scratch<P>*>(shared),
-                     rows, *seq.state, seq.block(group), group * P::group, capacity);
+      later_block<flush::threads> team;
+      team.begin();
+      flush_group<P>(team, *reinterpret_cast<flush_scratch<P>*>(shared), rows, *seq.state,
+                     seq.block(group), group * P::group, capacity);
     }
     return true;
   }
