@@ -153,7 +153,7 @@ void launch_merge(attend_args<P> const& args, split_plan const& plan, int most_r
   // A warp loads a row's lines eight at a time: a block does better where there are more, unless so
   // many rows keep all multiprocessors busy that it would only repeat what is done once a row.
   constexpr int at_once = 2 * merge_strands;
-  constexpr std::size_t most_bytes = std::size_t{96} * 1024;  // that every GPU's blocks can have
+  constexpr std::size_t most_bytes = std::size_t{80} * 1024;  // that every GPU's blocks can have
   int const lines = split_rule<P>::row_lines(most_groups, args.q_per_kv());
   int const most_lines = plan.strided() ? plan.stride : merge_row<P>::most_lines;
   std::size_t const bytes =
