@@ -272,8 +272,8 @@ class rig {
                    ott::attend_options const& options, std::vector<std::int32_t> const& q_pos,
                    result<Q> const& once) {
     // Two splits each at least, so more than a device of 200 multiprocessors has places for pairs.
-    // Of wide policies a block's list holds 127 sequences, beside which it has place for one pair.
-    int const most = sizeof(ott::group_block<P>) > 24 * 1024 ? 120 : 1000;
+    // Of wide policies a block's list holds 112 sequences, beside which it has place for one pair.
+    int const most = sizeof(ott::group_block<P>) > 24 * 1024 ? 100 : 1000;
     int const times = std::min(200 / total(shares) / kv_heads + 1, most / total(shares));
     std::vector<share> crowd;
     std::vector<Q> all_q;
