@@ -6,6 +6,7 @@ Keys and values are never copied for their query heads. Two ways are tried, the 
 a KV head as query rows (there is no causal order, so that is the same sum). Several queries a
 sequence are its last ones: the mask is torch's causal_lower_right.
 """
+import os
 import time
 
 import torch
@@ -16,6 +17,7 @@ from torch.nn.functional import scaled_dot_product_attention
 HEAD_DIM = 128
 BACKENDS = {"cudnn": SDPBackend.CUDNN_ATTENTION, "flash": SDPBackend.FLASH_ATTENTION}
 TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+CYCLES_A_US = 1900.0  # of a multiprocessor, about
 TOLERANCE = {"fp16": 5e-3, "bf16": 1e-2}  # bf16 rounds the output itself by up to 4e-3
 
 
@@ -71,9 +73,13 @@ class Inputs:
         return (wrong / size) ** 0.5
 
 
-def replay_us(graph, count):
+def replay_us(graph, count, rest_us=0.0):
+    """Each after a rest, as bench/support/timer.hpp has it."""
+    cycles = 0 if "OTT_BENCH_BACK_TO_BACK" in os.environ else int(rest_us * CYCLES_A_US)
     marks = []
     for _ in range(count):
+        if cycles:
+            torch.cuda._sleep(cycles)  # one thread
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         begin.record()
         graph.replay()
@@ -96,7 +102,7 @@ def measure(inputs, backend, way):
     except RuntimeError as refused:
         return {"refused": (str(refused).splitlines() or ["?"])[0][:200]}
     once = replay_us(graph, 2)[0]
-    us = [t / parts for t in replay_us(graph, max(7, min(50, int(8e4 / once))))]
+    us = [t / parts for t in replay_us(graph, max(7, min(50, int(8e4 / once))), once)]
     error = inputs.error(outputs[0])
     if not error <= TOLERANCE[inputs.kind]:
         return {"refused": f"wrong by {error:.1e}"}

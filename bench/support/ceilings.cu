@@ -106,12 +106,4 @@ void ceilings::read(double bytes) {
   read_kernel<<<blocks, threads, 0, stream_>>>(memory, n, sink_.data());
 }
 
-timing summarize(std::vector<double> us, int parts) {
-  std::sort(us.begin(), us.end());
-  auto const at = [&](double share) {
-    return us[static_cast<std::size_t>(share * static_cast<double>(us.size() - 1) + 0.5)] / parts;
-  };
-  return {at(0.5), at(0.1), at(0.9), static_cast<int>(us.size())};
-}
-
 }  // namespace ott_bench

@@ -55,11 +55,16 @@ struct effort {
   double budget_ms = 150;
 };
 
-/// Times `count` replays one by one; `before` is enqueued ahead of each and not timed.
+/// Lets the device rest for so long before what comes next: between replays, so that the power they
+/// draw together stays below where the device lowers its clock. None where OTT_BENCH_BACK_TO_BACK
+/// is set in the environment.
+void rest(cudaStream_t s, double us);
+
+/// Times `count` replays one by one; `before` and a rest are enqueued ahead of each and not timed.
 /// The host runs ahead of the device, so that no replay waits for its launch.
 template <class Before>
-std::vector<double> replay_times(cudaStream_t s, graph const& work, int count,
-                                 Before const& before) {
+std::vector<double> replay_times(cudaStream_t s, graph const& work, int count, Before const& before,
+                                 double rest_us = 0) {
   struct events {
     std::vector<cudaEvent_t> items;
     explicit events(int n) : items(static_cast<std::size_t>(n)) {
@@ -71,6 +76,7 @@ std::vector<double> replay_times(cudaStream_t s, graph const& work, int count,
   } marks(2 * count);
   for (std::size_t i = 0; i < marks.items.size(); i += 2) {
     before();
+    rest(s, rest_us);
     check(cudaEventRecord(marks.items[i], s), "cudaEventRecord");
     work.replay(s);
     check(cudaEventRecord(marks.items[i + 1], s), "cudaEventRecord");
@@ -88,7 +94,8 @@ std::vector<double> replay_times(cudaStream_t s, graph const& work, int count,
 /// Median and spread of times, of which each covers `parts` equal parts.
 timing summarize(std::vector<double> us, int parts);
 
-/// Captures body(0) .. body(parts - 1) into one graph and times its replays.
+/// Captures body(0) .. body(parts - 1) into one graph and times its replays, each after a rest as
+/// long as itself.
 template <class Body, class Before>
 timing time_graph(cudaStream_t s, int parts, Body const& body, Before const& before,
                   effort const& spend = {}) {
@@ -99,7 +106,7 @@ timing time_graph(cudaStream_t s, int parts, Body const& body, Before const& bef
   double const estimate = first > 100.0 ? replay_times(s, work, 1, before).front() : first;
   int count = static_cast<int>(1e3 * spend.budget_ms / (estimate + 1.0));
   count = count < spend.least ? spend.least : count > spend.most ? spend.most : count;
-  return summarize(replay_times(s, work, count, before), parts);
+  return summarize(replay_times(s, work, count, before, estimate), parts);
 }
 
 template <class Body>
