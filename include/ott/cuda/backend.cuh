@@ -75,7 +75,7 @@ void attend_few(attend_args<P> const& args, attend_shape<P> const& shape, int ma
   if constexpr (has_group_steps<P>) {
     int const stride = rule::row_lines(max_groups, args.q_per_kv());
     if (std::int64_t{args.batch.num_rows} * stride <= plan.capacity) plan.stride = stride;
-    plan.likely_run = rule::run(max_groups, 1, args.q_per_kv());
+    plan.likely = rule::cut(max_groups, 1, args.q_per_kv());
     if (!launch_pairs(args, plan, max_groups, s)) launch_groups<P>(args, plan, s);
   } else {
     using block = typename split_shape<P>::block;

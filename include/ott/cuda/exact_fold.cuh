@@ -21,6 +21,7 @@ template <class P, int Sets>
 struct alignas(128) exact_query {
   using type = typename P::element;
   static constexpr bool prepared = false;  // raw
+  static constexpr bool has_units = false;
   static constexpr int rows = 4 * Sets;
   static constexpr int steps = P::head_dim / 16;
   static constexpr int row_eights = P::head_dim / 8;

@@ -64,7 +64,7 @@ void launch_groups(attend_args<P> const& args, split_plan const& plan, cuda_stre
       std::int64_t const tiles = ceil_div(args.q_per_kv(), 4 * Sets);
       std::int64_t const splits =
           args.batch.num_rows * tiles * args.layer.num_kv_heads * plan.stride;
-      own.in_turns = 2 * splits > blocks;
+      own.in_turns = Sets == 1 && 2 * splits > blocks;  // eight rows wait for arithmetic more
       blocks = splits < blocks ? splits : blocks;
     }
     launch("ott: group_kernel", group_kernel<P, Sets>,

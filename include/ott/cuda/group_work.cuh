@@ -5,6 +5,7 @@
 #include <ott/core/bits.hpp>
 #include <ott/core/macros.hpp>
 #include <ott/cuda/arch/async_copy.cuh>
+#include <ott/cuda/arch/numeric.cuh>
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/query_rows.cuh>
 #include <ott/cuda/split_plan.hpp>
@@ -34,7 +35,7 @@ struct sequence_cut {
   int rows;    // query rows
   int length;  // tokens
   int groups;  // 0 where it has many rows
-  int run;     // groups of a split
+  group_cut cut;
   int splits;  // of groups, of each unit
   int units;   // tiles of rows times KV heads; 0 where it has many rows
 
@@ -54,7 +55,10 @@ struct listed_sequence {
   int first;
   int length;
   int groups;
-  int run;  // groups of a split, where lines fit
+  int run;  // of its group_cut, where lines fit
+  std::uint8_t longer;
+  std::uint8_t splits;  // of groups, of each unit, where lines fit
+  std::uint16_t units;  // tiles of rows times KV heads; 0 where it has many rows
 };
 
 /// One split, as its block keeps it in shared memory.
@@ -112,7 +116,7 @@ struct group_list {
   /// batch would have were all its sequences like this one. requires `read`
   __device__ __forceinline__ int find_first(listed_split& split) const {
     int const count = args.batch.count, block = static_cast<int>(blockIdx.x);
-    int const j = block / count, i = block - j * count;
+    int const j = arch::quotient(block, count), i = block - j * count;
     sequence_cut const c = cut(i);
     if (plan.strided() && j < c.all_splits()) {
       take_groups(c, j, 0, split);
@@ -167,17 +171,10 @@ struct group_list {
   __device__ __forceinline__ bool is_cut() const { return items[args.batch.count].taken == 0; }
   __device__ __forceinline__ sequence_cut cut(int i) const {
     listed_sequence const& s = items[i];
-    int const rows = items[i + 1].first - s.first, per_kv = args.q_per_kv();
-    int const run = is_cut() ? s.run : s.groups;
-    int const tiles = rule::few(rows, per_kv) ? ceil_div(rows * per_kv, Shape::tile_rows) : 0;
-    return {s.slot,
-            s.first,
-            rows,
-            s.length,
-            s.groups,
-            run,
-            s.groups == 0 ? 0 : rule::group_splits(s.groups, run),
-            tiles * args.layer.num_kv_heads};
+    int const rows = items[i + 1].first - s.first;
+    group_cut const own{is_cut() ? s.run : s.groups, s.longer};
+    int const splits = is_cut() ? s.splits : min(s.groups, 1);
+    return {s.slot, s.first, rows, s.length, s.groups, own, splits, s.units};
   }
   /// Reads sequence i, or one past the last.
   __device__ __forceinline__ void read_one(int i) const {
@@ -189,16 +186,22 @@ struct group_list {
     head_state<P> const& state = *args.layer.sequence(slot, 0).state;
     int const length = state.length, groups = state.num_groups;  // on their way
     ask_for_page(i, slot, rows);
-    item.slot = slot, item.length = length;
-    item.groups = rule::few(rows, args.q_per_kv()) ? groups : 0;
-    item.run = rule::fitting_run(groups, rows, args.q_per_kv(), plan.stride);
+    int const per_kv = args.q_per_kv();
+    bool const few = rule::few(rows, per_kv);
+    int const tiles = few ? ceil_div(rows * per_kv, Shape::tile_rows) : 0;
+    group_cut const own = rule::fitting_cut(groups, rows, per_kv, plan.stride);
+    item.slot = slot, item.length = length, item.groups = few ? groups : 0, item.run = own.run;
+    item.longer = static_cast<std::uint8_t>(own.longer);
+    item.splits = few ? static_cast<std::uint8_t>(arch::quotient(groups + own.run - 1, own.run))
+                      : std::uint8_t{0};
+    item.units = static_cast<std::uint16_t>(tiles * args.layer.num_kv_heads);
   }
   /// Asks for the page number of the block's first step, if it is of sequence i and its splits have
   /// the likely length.
   __device__ __forceinline__ void ask_for_page(int i, int slot, int rows) const {
-    int const count = args.batch.count, j = static_cast<int>(blockIdx.x) / count;
+    int const count = args.batch.count, j = arch::quotient(static_cast<int>(blockIdx.x), count);
     int const tiles = rows > 0 ? ceil_div(rows * args.q_per_kv(), Shape::tile_rows) : 1;
-    int const group = j / (tiles * args.layer.num_kv_heads) * plan.likely_run;
+    int const group = plan.likely.begin(arch::quotient(j, tiles * args.layer.num_kv_heads));
     if (i != static_cast<int>(blockIdx.x) - j * count || group >= args.layer.max_groups) return;
     arch::prefetch(args.layer.page_table + slot * args.layer.max_groups + group);
   }
@@ -206,7 +209,7 @@ struct group_list {
   __device__ __forceinline__ int first_taken(int i, sequence_cut const& c) const {
     int const blocks = static_cast<int>(gridDim.x);
     if (!plan.strided() || i >= blocks) return 0;
-    return min((blocks - 1 - i) / args.batch.count + 1, c.all_splits());
+    return min(arch::quotient(blocks - 1 - i, args.batch.count) + 1, c.all_splits());
   }
   /// What sequence i takes of the list.
   __device__ __forceinline__ int share(int i, int what) const {
@@ -240,17 +243,17 @@ struct group_list {
   /// before the sequence's.
   __device__ __forceinline__ void take(sequence_cut const& c, int unit, int part, int lines,
                                        listed_split& split) const {
-    int const tile = unit / args.layer.num_kv_heads;
+    int const tile = arch::quotient(unit, args.layer.num_kv_heads);
     split.rows = c.rows, split.first = c.first, split.length = c.length, split.slot = c.slot;
     split.tile = tile, split.kv_head = unit - tile * args.layer.num_kv_heads;
     split.line = plan.first_line(lines, c.first, c.rows, part);
   }
   __device__ __forceinline__ void take_groups(sequence_cut const& c, int j, int lines,
                                               listed_split& split) const {
-    int const part = j / c.units;
+    int const part = arch::quotient(j, c.units);
     take(c, j - part * c.units, part, lines, split);
-    split.step = part * c.run * Shape::group_steps;
-    split.last = min((part + 1) * c.run, c.groups) * Shape::group_steps;
+    split.step = c.cut.begin(part) * Shape::group_steps;
+    split.last = min(c.cut.begin(part + 1), c.groups) * Shape::group_steps;
     split.pages = c.slot * args.layer.max_groups;
   }
   __device__ __forceinline__ void take_rows(sequence_cut const& c, int unit, int part, int lines,

@@ -52,8 +52,8 @@ struct merge_row {
     r.line = std::int64_t{r.row} * plan.row_lines() * plan.num_q_heads + r.head;
     if (plan.strided()) {
       int const groups = args.layer.sequence(slot, 0).state->num_groups;
-      r.group_splits =
-          rule::group_splits(groups, rule::fitting_run(groups, rows, args.q_per_kv(), plan.stride));
+      r.group_splits = rule::group_splits(
+          groups, rule::fitting_cut(groups, rows, args.q_per_kv(), plan.stride).run);
     }
     return r;
   }

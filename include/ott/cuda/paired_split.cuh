@@ -50,20 +50,20 @@ struct paired_split {
     }
     head_state<P> const& state = *args.layer.sequence(slot, kv_head).state;
     std::int32_t const* const pages = args.layer.page_table + slot * args.layer.max_groups;
-    int const likely = of_rows ? 0 : part * plan.likely_run;  // as most sequences are cut
+    int const likely = of_rows ? 0 : plan.likely.begin(part);  // as most sequences are cut
     // All loads are under way before the first is waited for.
     int const num_groups = state.num_groups;
     query_tile const tile{sequence, 1, state.length, 0, kv_head};
     int own_pages = own_page(pages, likely);
     rows_type rows;
     rows.load(args, tile, of_rows, thread);
-    int const run = rule::fitting_run(num_groups, 1, args.q_per_kv(), plan.stride);
+    group_cut const cut = rule::fitting_cut(num_groups, 1, args.q_per_kv(), plan.stride);
     int line = part;
     if (of_rows) {
       attend_to_rows(state, tile, (part - most_splits) * exact_split_steps, rows);
-      line += min(rule::group_splits(num_groups, run), most_splits) - most_splits;
+      line += min(rule::group_splits(num_groups, cut.run), most_splits) - most_splits;
     } else {
-      int const first = part * run, last = min(first + run, num_groups);
+      int const first = cut.begin(part), last = min(cut.begin(part + 1), num_groups);
       if (first >= last) return;
       if (first != likely) own_pages = own_page(pages, first);
       attend_to_groups(own_pages, tile, first, last, rows);

@@ -18,6 +18,7 @@ template <class P, int Sets>
 struct alignas(128) query_record {
   static constexpr int steps = group_shape<P>::channel_steps;
   static constexpr bool prepared = true;  // rotated and multiplied
+  static constexpr bool has_units = false;
   static constexpr int rows = 4 * Sets;
   using order = eight_order<steps>;
   static constexpr int row_eights = order::row_eights;

@@ -6,6 +6,7 @@
 #include <ott/core/macros.hpp>
 #include <ott/cuda/attend_args.hpp>
 #include <ott/cuda/rotate_eights.cuh>
+#include <ott/cuda/row_reach.cuh>
 
 namespace ott {
 
@@ -58,7 +59,7 @@ struct query_rows {
   template <class Record>
   __device__ __forceinline__ void store(Record& to, attend_args<P> const& args, int thread) const {
     scalar_kind const kind = args.q.kind;
-    float const scale = Record::prepared ? args.options.scale * 1.4426950408889634f : 1.0f;
+    float const scale = args.options.scale * 1.4426950408889634f;
     float x[each][8];
     OTT_UNROLL
     for (int k = 0; k < each; ++k) {
@@ -68,15 +69,25 @@ struct query_rows {
         x[k][c] = kind == scalar_kind::single ? __uint_as_float(bits[k][c])
                   : kind == scalar_kind::half ? to_float(half{narrow})
                                               : to_float(bf16{narrow});
-        x[k][c] *= scale;
+        if constexpr (Record::prepared && !Record::has_units) x[k][c] *= scale;
       }
     }
     if constexpr (Record::prepared) {
       rotate_eights<typename P::key_rotation, P::head_dim, Threads>(x, to, thread);
     }
-    OTT_UNROLL
-    for (int k = 0; k < each; ++k) {
-      if (k * Threads + thread < Record::eights) to.write(k * Threads + thread, x[k]);
+    if constexpr (Record::has_units) {
+      float reach[each];
+      find_reach<Threads>(x, reach, to, thread);
+      OTT_UNROLL
+      for (int k = 0; k < each; ++k) {
+        int const eight = k * Threads + thread;
+        if (eight < Record::eights) to.write(eight, x[k], reach[k], scale);
+      }
+    } else {
+      OTT_UNROLL
+      for (int k = 0; k < each; ++k) {
+        if (k * Threads + thread < Record::eights) to.write(k * Threads + thread, x[k]);
+      }
     }
   }
 

@@ -141,7 +141,7 @@ struct split_loop {
     if (!plan.in_turns || 2 * splits <= blocks || splits > blocks) return;
     constexpr int step_bytes = int{sizeof(group_block<P>)} / shape::group_steps;
     int const turn = blocks / 4 * warps * step_bytes / group_tuning{}.cycle_bytes;
-    arch::pause(4 * own / blocks * turn);
+    arch::pause(arch::quotient(4 * own, blocks) * turn);
   }
   /// The thread's number, where its rows and lines follow from it. With two sets, which have fewer
   /// warps and more registers each, asking anew spills more than it saves.

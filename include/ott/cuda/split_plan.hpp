@@ -14,6 +14,19 @@
 // sequence with many rows is not cut: its tiles of rows fill the device, and need no workspace.
 namespace ott {
 
+/// How the groups of one sequence are cut: `longer` splits of `run` groups, then splits of `less`
+/// fewer.
+struct group_cut {
+  int run;
+  int longer;
+  static constexpr int less = 4;  // strands of a split: lengths count in these
+
+  OTT_HD constexpr int begin(int split) const {
+    int const after = split - longer;
+    return split * run - (after > 0 ? after * less : 0);
+  }
+};
+
 /// The cut of one sequence: it follows from the sequence alone, so that results do too.
 template <class P>
 struct split_rule {
@@ -35,21 +48,28 @@ struct split_rule {
   OTT_HD static constexpr bool few(int rows, int q_per_kv) {
     return rows == 1 || (rows > 1 && rows * q_per_kv <= most_rows);
   }
-  /// Groups of one split: split s has the groups [s * run, s * run + run).
-  OTT_HD static constexpr int run(int num_groups, int rows, int q_per_kv) {
-    int const even = ceil_div(num_groups * rows, most_splits), cut = pieces(num_groups, q_per_kv);
-    int const own = cut == 1   ? num_groups
-                    : cut == 2 ? ceil_div(num_groups, 2)
-                    : cut == 3 ? ceil_div(num_groups, 3)
-                               : least_groups(q_per_kv);
-    int const whole = round_up(own > 0 ? own : 1, strands);
-    return even > whole ? even : whole;
+  OTT_HD static constexpr group_cut cut(int num_groups, int rows, int q_per_kv) {
+    int const even = ceil_div(num_groups * rows, most_splits), few = pieces(num_groups, q_per_kv);
+    int const all = num_groups > 0 ? ceil_div(num_groups, group_cut::less) : 1;
+    int const each = few == 1   ? all  // divisions by constants
+                     : few == 2 ? ceil_div(all, 2)
+                     : few == 3 ? ceil_div(all, 3)
+                                : ceil_div(all, 6);
+    int const run = few == 0 ? least_groups(q_per_kv) : each * group_cut::less;
+    if (even > run) return {even, most_splits};
+    return {run, few == 6 ? all - few * (each - 1) : most_splits};
   }
-  /// The same where a row has `stride` lines (0: as many as it needs): all groups where a sequence
-  /// has more than its call was told of, so that they would not fit.
-  OTT_HD static constexpr int fitting_run(int num_groups, int rows, int q_per_kv, int stride) {
-    int const own = run(num_groups, rows, q_per_kv);
-    return stride == 0 || own * (stride - exact_splits) >= num_groups ? own : num_groups;
+  /// Groups of the longest split.
+  OTT_HD static constexpr int run(int num_groups, int rows, int q_per_kv) {
+    return cut(num_groups, rows, q_per_kv).run;
+  }
+  /// The cut where a row has `stride` lines (0: as many as it needs): none where a sequence has
+  /// more groups than its call was told of, so that they would not fit.
+  OTT_HD static constexpr group_cut fitting_cut(int num_groups, int rows, int q_per_kv,
+                                                int stride) {
+    group_cut const own = cut(num_groups, rows, q_per_kv);
+    if (stride == 0 || own.run * (stride - exact_splits) >= num_groups) return own;
+    return {num_groups, most_splits};
   }
   OTT_HD static constexpr int group_splits(int num_groups, int run) {
     return ceil_div(num_groups, run);
@@ -68,14 +88,17 @@ struct split_rule {
   }
 
  private:
-  static constexpr int strands = 4;  // of a split: its length counts in these
   static constexpr bool exact_groups = exact_keys<P> && exact_values<P>;
-  /// In how many splits a short sequence is cut, which then are alike; 0: it is not short. With
-  /// three, and one of its exact rows, 64 heads fill a device.
+  /// In how many splits a short sequence is cut, which then are alike but for what strands leave to
+  /// the last one; 0: it is not short. With three, and one of its exact rows, or with six where
+  /// tiles have eight rows, 64 heads fill a device. Of six the first are longer: of the blocks of a
+  /// multiprocessor those that come last are slowest.
   OTT_HD static constexpr int pieces(int num_groups, int q_per_kv) {
     int const least = least_groups(q_per_kv);
     if (num_groups <= 2 * least) return num_groups <= least ? 1 : 2;
-    return !exact_groups && q_per_kv <= 4 && 2 * num_groups <= 9 * least ? 3 : 0;
+    if (exact_groups) return 0;
+    if (q_per_kv <= 4) return 2 * num_groups <= 9 * least ? 3 : 0;
+    return num_groups > 4 * least && num_groups <= 8 * least ? 6 : 0;
   }
   /// Groups that have so many bytes, or 32 where those are fewer.
   OTT_HD static constexpr int groups_of(std::size_t bytes) {
@@ -104,7 +127,7 @@ struct split_plan {
   std::int64_t capacity;  // of line_begin[count]
   int num_q_heads;
   int stride = 0;        // lines a row, in units of num_q_heads; 0: line_begin tells
-  int likely_run = 1;    // groups a split of most sequences, as far as the host knows
+  group_cut likely{};    // of most sequences, as far as the host knows
   bool in_turns = true;  // may blocks that take one split each begin in turns?
 
   OTT_HD constexpr bool strided() const { return stride > 0; }
@@ -150,18 +173,25 @@ OTT_HD constexpr split_item find_split(split_plan const& plan, layer_view<P> con
   }
   int const kv_head = work % layer.num_kv_heads;
   int const num_groups = layer.sequence(batch.slot[low], kv_head).state->num_groups;
+  int const rows = batch.row_begin[low + 1] - batch.row_begin[low];
+  int const per_kv = plan.num_q_heads / layer.num_kv_heads;
   int const run = plan.run[low];
   int const splits = split_rule<P>::group_splits(num_groups, run);
+  group_cut cut = split_rule<P>::cut(num_groups, rows, per_kv);
+  if (run != cut.run) cut = {run, split_rule<P>::most_splits};  // not split
   int const rest = unit - plan.work_begin[low];
   int const split = rest % splits;
-  int const rows = batch.row_begin[low + 1] - batch.row_begin[low];
   int const first_row = rest / splits * TileRows;
-  int const left = rows * (plan.num_q_heads / layer.num_kv_heads) - first_row;
-  int const last = (split + 1) * run;
-  return {low,         kv_head,
-          split,       rows,
-          first_row,   left < TileRows ? left : TileRows,
-          split * run, last < num_groups ? last : num_groups};
+  int const left = rows * per_kv - first_row;
+  int const last = cut.begin(split + 1);
+  return {low,
+          kv_head,
+          split,
+          rows,
+          first_row,
+          left < TileRows ? left : TileRows,
+          cut.begin(split),
+          last < num_groups ? last : num_groups};
 }
 
 /// Places the plan's arrays in a workspace.

@@ -6,71 +6,54 @@
 #include <ott/cuda/arch/mma.cuh>
 #include <ott/cuda/arch/numeric.cuh>
 #include <ott/cuda/group_shape.hpp>
+#include <ott/cuda/half_codes.cuh>
 #include <ott/cuda/plane_sums.cuh>
 #include <ott/cuda/wide_folded.cuh>
 #include <ott/cuda/wide_query.hpp>
 
-// Scores of eight query rows by integer tensor cores: as score_tile.cuh, but a row fills a column
-// of its own in two operands, one of the high bytes of its fixed point and one of the low bytes.
+// Scores of eight query rows by fp16 tensor cores: keys are operand A, a row a column of B.
 namespace ott {
 
 namespace detail {
 
-/// How sums of codes times signed bytes become numbers. Where they stay `small`, accumulators begin
-/// at 1.5 * 2^23: their bits are then a float, that much too large.
-template <int Columns>
-struct byte_sums {
-  static constexpr bool small = 128 * 255 * Columns < 1 << 22;
-  static constexpr int begin = small ? 0x4b400000 : 0;
-
-  /// 256 * high + low.
-  __device__ __forceinline__ static float join(int high, int low) {
-    if constexpr (small) {
-      return fmaf(__int_as_float(high), 256.0f, -257.0f * 0x1.8p23f) + __int_as_float(low);
-    } else {
-      return static_cast<float>(high * 256 + low);
-    }
-  }
-};
-
 /// Sums of one plane of codes, row tile by row tile: `take(tile, sums)` gets four of them.
-/// shape    b[part][step]: operand registers, high bytes and low bytes, both signed
+/// shape    b[step]: operand registers, of the first two channels of words and of the last two
 template <class Plane, int RowTiles, int Steps, class Take>
-__device__ __forceinline__ void multiply_bytes(std::uint8_t const* codes, int lane,
-                                               std::uint32_t const (&b)[2][Steps][2],
-                                               Take const& take) {
+__device__ __forceinline__ void multiply_halves(std::uint8_t const* codes, int lane,
+                                                std::uint32_t const (&b)[Steps][4],
+                                                Take const& take) {
+  using halves = half_codes<Plane>;
   constexpr int tiles = Plane::tile_fields, step_chunks = Steps / Plane::step_fields;
-  using number = byte_sums<32 * Steps>;
-  constexpr int each = tiles % 2 == 0 ? 2 : 1;  // row tiles at once: registers are few
   OTT_UNROLL
-  for (int first = 0; first < RowTiles; first += each) {
-    int high[each][4], low[each][4];
+  for (int first = 0; first < RowTiles; first += tiles) {
+    float sums[tiles][4] = {};
     OTT_UNROLL
     for (int chunk = 0; chunk < step_chunks; ++chunk) {
       uint4 const w =
           load_shared<uint4>(codes + (first / tiles * step_chunks + chunk) * 512 + lane * 16);
       OTT_UNROLL
-      for (int field = 0; field < Plane::step_fields; ++field) {
-        int const step = chunk * Plane::step_fields + field;
+      for (int part = 0; part < 2; ++part) {
+        uint4 const bytes{halves::spread(w.x, part), halves::spread(w.y, part),
+                          halves::spread(w.z, part), halves::spread(w.w, part)};
         OTT_UNROLL
-        for (int i = 0; i < each; ++i) {
-          uint4 const a = unit_codes<Plane>(w, first + i, step);
-          if (step == 0) {
-            arch::mma_u8s8(high[i], a, b[0][step][0], b[0][step][1], number::begin);
-            arch::mma_u8s8(low[i], a, b[1][step][0], b[1][step][1], number::begin);
-          } else {
-            arch::mma_u8s8(high[i], a, b[0][step][0], b[0][step][1]);
-            arch::mma_u8s8(low[i], a, b[1][step][0], b[1][step][1]);
+        for (int field = 0; field < Plane::step_fields; ++field) {
+          int const step = chunk * Plane::step_fields + field;
+          OTT_UNROLL
+          for (int tile = 0; tile < tiles; ++tile) {
+            auto const of = [&](std::uint32_t x) { return halves::pick(x, tile, step); };
+            arch::mma_f16<half>(sums[tile],
+                                uint4{of(bytes.x), of(bytes.y), of(bytes.z), of(bytes.w)},
+                                b[step][2 * part], b[step][2 * part + 1]);
           }
         }
       }
     }
+    float others[4] = {};
     OTT_UNROLL
-    for (int i = 0; i < each; ++i) {
-      float sums[4];
+    for (int tile = 0; tile < tiles; ++tile) {
       OTT_UNROLL
-      for (int k = 0; k < 4; ++k) sums[k] = number::join(high[i][k], low[i][k]);
-      take(first + i, sums);
+      for (int k = 0; k < 4; ++k) sums[tile][k] = halves::own(tile, sums[tile][k], others[k]);
+      take(first + tile, sums[tile]);
     }
   }
 }
@@ -98,15 +81,15 @@ struct wide_scores {
     using low_plane = typename codes::low_plane;
     using high_plane = typename codes::high_plane;
     wide_folded<P> const f(key, q, lane);
-    detail::multiply_bytes<low_plane, tiles, steps>(key, lane, f.bytes,
-                                                    [&](int tile, float const(&sums)[4]) {
-                                                      OTT_UNROLL
-                                                      for (int k = 0; k < 4; ++k)
-                                                        at[k % 2][2 * tile + k / 2] = sums[k];
-                                                    });
+    detail::multiply_halves<low_plane, tiles, steps>(key, lane, f.pairs,
+                                                     [&](int tile, float const(&sums)[4]) {
+                                                       OTT_UNROLL
+                                                       for (int k = 0; k < 4; ++k)
+                                                         at[k % 2][2 * tile + k / 2] = sums[k];
+                                                     });
     if constexpr (codes::split) {
-      detail::multiply_bytes<high_plane, tiles, steps>(
-          key + low_plane::num_words * 4, lane, f.bytes, [&](int tile, float const(&sums)[4]) {
+      detail::multiply_halves<high_plane, tiles, steps>(
+          key + low_plane::num_words * 4, lane, f.pairs, [&](int tile, float const(&sums)[4]) {
             float const four = 4.0f * detail::unit_weight<high_plane>(tile) / weight(tile);
             OTT_UNROLL
             for (int k = 0; k < 4; ++k) {

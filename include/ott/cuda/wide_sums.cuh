@@ -8,37 +8,13 @@
 #include <ott/cuda/arch/mma.cuh>
 #include <ott/cuda/arch/numeric.cuh>
 #include <ott/cuda/group_shape.hpp>
+#include <ott/cuda/half_codes.cuh>
 #include <ott/cuda/plane_sums.cuh>
 #include <ott/cuda/row_lanes.cuh>
 #include <ott/cuda/wide_scores.cuh>
 
-// Values of eight query rows by fp16 tensor cores. Up to 2047 the bits of an fp16 are a number of
-// steps of 2^-24: codes go in where they lie in their byte, and their field's weight is undone in
-// the end.
+// Values of eight query rows by fp16 tensor cores.
 namespace ott {
-
-namespace detail {
-
-/// A code plane as operands of 16 tokens: two tokens side by side, each in its byte.
-template <class Plane>
-struct code_pairs_of {
-  /// Is the last field of a row tile left among the others, to be told apart in the end?
-  static constexpr bool sums_all = Plane::step_fields == 1 && Plane::tile_fields > 1;
-
-  /// Bytes 0 and 1 (2 and 3) of a word in a half each.
-  __device__ __forceinline__ static std::uint32_t spread(std::uint32_t word, bool second) {
-    return __byte_perm(word, 0, second ? 0x4342 : 0x4140);
-  }
-  /// The codes of row tile `tile` and k-step `step` in spread bytes.
-  __device__ __forceinline__ static std::uint32_t pick(std::uint32_t bytes, int tile, int step) {
-    int const field = tile % Plane::tile_fields;
-    if (Plane::step_fields == 1 && field == Plane::tile_fields - 1) return bytes;
-    int const shift = Plane::bits * Plane::tile_fields * (step % Plane::step_fields);
-    return bytes >> shift & 0x00010001u * (((1u << Plane::bits) - 1u) << (Plane::bits * field));
-  }
-};
-
-}  // namespace detail
 
 /// Softmax state and output of up to eight rows, spread over a warp, in units of log2.
 /// shape    lane l: rows 2 (l % 4) + i; out[t][2 s + i] is channel l / 4 * lane_channels + 2 t + s;
@@ -47,8 +23,7 @@ template <class P>
 struct wide_sums {
   using shape = group_shape<P>;
   using plane = typename shape::value::codes::low_plane;
-  using pairs = detail::code_pairs_of<plane>;
-  static constexpr float step = 0x1p-24f;  // of an fp16 below 2^-14
+  using codes = detail::half_codes<plane>;
 
   float maximum[2] = {-1e30f, -1e30f};  // what weights are relative to: below the largest score
   float sum[2] = {0, 0};
@@ -94,11 +69,8 @@ struct wide_sums {
       float others = 0;  // of the fields below, as they lie
       OTT_UNROLL
       for (int t = 0; t < shape::channel_tiles; ++t) {
-        bool const last = t % plane::tile_fields == plane::tile_fields - 1;
-        float own = out[t][k];
-        if (pairs::sums_all && last) own -= others;
-        others = last ? 0 : others + own;
-        out[t][k] = fmaf(own, detail::unit_weight<plane>(t) / step, shift[k % 2]);
+        float const own = codes::own(t, out[t][k], others);
+        out[t][k] = fmaf(own, detail::unit_weight<plane>(t) / detail::half_step, shift[k % 2]);
       }
     }
   }
@@ -192,11 +164,11 @@ struct wide_sums {
   __device__ __forceinline__ void multiply_tokens(int first, int step_at, std::uint32_t low,
                                                   std::uint32_t high, std::uint32_t b0,
                                                   std::uint32_t b1) {
-    std::uint32_t const x = pairs::spread(low, false), y = pairs::spread(high, false);
-    std::uint32_t const z = pairs::spread(low, true), w = pairs::spread(high, true);
+    std::uint32_t const x = codes::spread(low, false), y = codes::spread(high, false);
+    std::uint32_t const z = codes::spread(low, true), w = codes::spread(high, true);
     OTT_UNROLL
     for (int tile = 0; tile < plane::tile_fields; ++tile) {
-      auto const of = [&](std::uint32_t bytes) { return pairs::pick(bytes, tile, step_at); };
+      auto const of = [&](std::uint32_t bytes) { return codes::pick(bytes, tile, step_at); };
       arch::mma_f16<half>(out[first + tile], uint4{of(x), of(y), of(z), of(w)}, b0, b1);
     }
   }

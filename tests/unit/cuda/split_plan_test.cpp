@@ -132,12 +132,34 @@ TEST_CASE("split plan: a row's lines fit whatever groups its call was told of") 
     int const max_groups = random.below(1500) - 1, q_per_kv = 1 + random.below(8);
     int const stride = rule::row_lines(max_groups, q_per_kv);
     int const groups = random.below(3000), rows = 1 + random.below(8);
-    int const run = rule::fitting_run(groups, rows, q_per_kv, stride);
+    ott::group_cut const cut = rule::fitting_cut(groups, rows, q_per_kv, stride);
     CAPTURE(max_groups, groups, rows);
-    CHECK(rule::group_splits(groups, run) + rule::exact_splits <= stride);
-    int const own = rule::run(groups, rows, q_per_kv);
-    CHECK(rule::fitting_run(groups, rows, q_per_kv, 0) == own);
-    if (groups <= max_groups) CHECK(run == own);
+    CHECK(rule::group_splits(groups, cut.run) + rule::exact_splits <= stride);
+    ott::group_cut const own = rule::cut(groups, rows, q_per_kv);
+    CHECK(rule::fitting_cut(groups, rows, q_per_kv, 0).run == own.run);
+    if (groups <= max_groups) CHECK((cut.run == own.run && cut.longer == own.longer));
+  }
+}
+
+TEST_CASE("split plan: splits follow one another, and are alike") {
+  using rule = ott::split_rule<P>;
+  for (int q_per_kv : {1, 4, 5, 8}) {
+    for (int rows : {1, 3}) {
+      for (int groups = 1; groups < 1200; ++groups) {
+        ott::group_cut const cut = rule::cut(groups, rows, q_per_kv);
+        int const splits = rule::group_splits(groups, cut.run);
+        CAPTURE(q_per_kv, rows, groups);
+        REQUIRE(cut.begin(0) == 0);
+        REQUIRE(cut.begin(splits) >= groups);
+        REQUIRE(cut.begin(splits - 1) < groups);
+        for (int s = 0; s < splits; ++s) {
+          int const own = cut.begin(s + 1) - cut.begin(s);
+          REQUIRE(own > 0);
+          REQUIRE(own <= cut.run);
+          REQUIRE(own >= cut.run - 4);
+        }
+      }
+    }
   }
 }
 

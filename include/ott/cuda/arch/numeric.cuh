@@ -21,6 +21,12 @@ __device__ __forceinline__ float reciprocal(float x) {
   return y;
 }
 
+/// x / by, in a quarter of a division's instructions: the half keeps quotients away from where
+/// rounding would matter. requires 0 <= x < 2^20, by > 0
+__device__ __forceinline__ int quotient(int x, int by) {
+  return static_cast<int>((static_cast<float>(x) + 0.5f) * reciprocal(static_cast<float>(by)));
+}
+
 /// The largest of a warp's numbers (sm_80). requires none is NaN; all lanes call
 __device__ __forceinline__ float largest_of_warp(float x) {
   auto const ordered = [](int bits) {
