@@ -9,9 +9,12 @@
 
 namespace ott_test {
 
-/// Rounding of the output type, and what tensor cores add.
+/// Rounding of the output type, and what tensor cores add: with more than four heads a KV head
+/// queries times scales are fp16.
 template <class Q>
-constexpr double tolerance = std::same_as<Q, ott::bf16> ? 5e-3 : 2e-3;
+constexpr double tolerance(int per_kv) {
+  return std::same_as<Q, ott::bf16> ? 5e-3 : per_kv > 4 ? 3e-3 : 2e-3;
+}
 
 template <class P, class Q>
 void check_attend(char const* what, rig<P>& r, std::vector<share> const& shares, int q_heads,
@@ -21,7 +24,8 @@ void check_attend(char const* what, rig<P>& r, std::vector<share> const& shares,
   std::printf("  %-20s Q%zu heads %2d  out %.2e  lse %.2e\n", what, sizeof(Q), q_heads, d.out,
               d.lse);
   CAPTURE(what, q_heads, sizeof(Q));
-  CHECK(d.out <= tolerance<Q> * query_size);  // errors of logits grow with them
+  double const most = tolerance<Q>(q_heads / r.kv_heads);
+  CHECK(d.out <= most * query_size);  // errors of logits grow with them
   CHECK(d.lse <= 2e-3 * query_size * query_size);
 }
 

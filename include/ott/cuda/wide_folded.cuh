@@ -33,7 +33,7 @@ struct wide_folded {
     float low[4] = {}, high[4] = {};
     OTT_UNROLL
     for (int s = 0; s < steps; ++s) {
-      uint4 const b = *reinterpret_cast<uint4 const*>(q.items[0][s][lane]);
+      uint4 const b = *reinterpret_cast<uint4 const*>(q.eight[0][s][lane].items);
       add_base(own, s, b, low, high);
       uint4 const w = detail::load_shared<uint4>(own + shape::key_scales_at + s * 16);
       pairs[s][0] = arch::multiply_pair(b.x, w.x), pairs[s][1] = arch::multiply_pair(b.y, w.z);
@@ -107,7 +107,7 @@ struct wide_folded {
     float low[4] = {}, high[4] = {}, reach = 0x1p-40f;  // a row of zeros too has a unit
     OTT_UNROLL
     for (int s = 0; s < steps; ++s) {
-      add_base(own, s, *reinterpret_cast<uint4 const*>(q.items[1][s][lane]), low, high);
+      add_base(own, s, *reinterpret_cast<uint4 const*>(q.eight[1][s][lane].items), low, high);
       OTT_UNROLL
       for (int i = 0; i < 4; ++i) {
         float2 const x = product(own, q, lane, s, i);
@@ -137,7 +137,7 @@ struct wide_folded {
   __device__ __forceinline__ static float2 product(std::uint8_t const* own, wide_query<P> const& q,
                                                    int lane, int s, int i) {
     auto const word = [&](int part) {
-      return reinterpret_cast<std::uint32_t const*>(q.items[part][s][lane])[i];
+      return reinterpret_cast<std::uint32_t const*>(q.eight[part][s][lane].items)[i];
     };
     int const pair = i % 2 * 2 + i / 2;  // wide_query::item, backwards
     float2 const scale = arch::widen<half>(

@@ -56,8 +56,11 @@ struct alignas(128) wide_query {
   static constexpr int least_exponent = -2 - top_exponent;
   static constexpr float rest_unit = 0x1p-12f;
 
+  struct alignas(16) eight_halves {
+    half items[8];
+  };
   union {
-    half items[2][steps][32][8];           // rounded, and what rounding left, over rest_unit
+    eight_halves eight[2][steps][32];      // rounded, and what rounding left, over rest_unit
     float rotating[rows][8 * row_eights];  // where a rotation works before
   };
   float unit[rows];
@@ -65,22 +68,20 @@ struct alignas(128) wide_query {
 
   OTT_HD static constexpr int row(int eight) { return eight / row_eights; }
   OTT_HD static constexpr int channel(int eight) { return order::channel(eight % row_eights); }
-  /// Where channel c of an eight lies in `items`: pairs 0, 2, 1, 3, so that operand registers lie
+  /// Where channel c of an eight lies: pairs 0, 2, 1, 3, so that operand registers lie
   /// side by side.
   OTT_HD static constexpr int item(int c) { return c / 2 % 2 * 4 + c / 4 * 2 + c % 2; }
 
   /// Fills one eight. requires x: its channels, 0 past the end; most: the largest |x| of its row;
   /// scale: what scores are to be multiplied by
-  OTT_HD void write(int eight, float const (&x)[8], float most, float scale) {
-    int const place = eight % row_eights, step = order::step(place);
-    int const lane = row(eight) * 4 + order::quarter(place);
+  OTT_HD void write(int n, float const (&x)[8], float most, float scale) {
+    int const place = n % row_eights, step = order::step(place);
+    int const lane = row(n) * 4 + order::quarter(place);
     // Of a row of zeros, or nearly, nothing would be left to raise.
     std::uint32_t const size = bit_cast<std::uint32_t>(most < 0x1p-60f ? 0x1p-60f : most) >> 23;
     std::uint32_t const sign = scale < 0 ? 0x80000000u : 0u;  // a unit is positive
     float const raise = bit_cast<float>((254 + top_exponent - size) << 23 | sign);
-    struct alignas(16) halves {
-      half items[8];
-    } rounded, rest;
+    eight_halves rounded, rest;
     OTT_UNROLL
     for (int c = 0; c < 8; ++c) {
       float const raised = x[c] * raise;
@@ -88,11 +89,11 @@ struct alignas(128) wide_query {
       rounded.items[item(c)] = nearest;
       rest.items[item(c)] = from_float<half>((raised - to_float(nearest)) * (1 / rest_unit));
     }
-    reinterpret_cast<halves&>(items[0][step][lane]) = rounded;
-    reinterpret_cast<halves&>(items[1][step][lane]) = rest;
+    eight[0][step][lane] = rounded;
+    eight[1][step][lane] = rest;
     if (place == 0) {
       float const own = bit_cast<float>((size - top_exponent) << 23) * (scale < 0 ? -scale : scale);
-      unit[row(eight)] = own < 0x1p-100f ? 0x1p-100f : own;
+      unit[row(n)] = own < 0x1p-100f ? 0x1p-100f : own;
     }
   }
 };

@@ -66,8 +66,8 @@ void check_places(float scale) {
         float const want = channel < P::head_dim ? element(row, channel) * scale : 0.0f;
         CAPTURE(step, lane, c);
         int const at = query::item(c);
-        float const rounded = ott::to_float(q->items[0][step][lane][at]);
-        float const rest = ott::to_float(q->items[1][step][lane][at]) * query::rest_unit;
+        float const rounded = ott::to_float(q->eight[0][step][lane].items[at]);
+        float const rest = ott::to_float(q->eight[1][step][lane].items[at]) * query::rest_unit;
         float const unit = q->unit[row], size = most[static_cast<std::size_t>(row)];
         CHECK(std::fabs(rounded * unit - want) <= std::fabs(want) * 0x1p-11f);
         CHECK(std::fabs((rounded + rest) * unit - want) <=
@@ -103,6 +103,6 @@ TEST_CASE("wide query: rows of zeros, and a scale of zero, have a unit above zer
   }
   CHECK(q->unit[0] > 0);
   CHECK(q->unit[1] > 0);
-  CHECK(ott::to_float(q->items[0][0][0][0]) == 0);
-  CHECK(ott::to_float(q->items[0][0][4][0]) == 16);
+  CHECK(ott::to_float(q->eight[0][0][0].items[0]) == 0);
+  CHECK(ott::to_float(q->eight[0][0][4].items[0]) == 16);
 }
