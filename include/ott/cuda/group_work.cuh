@@ -55,7 +55,7 @@ struct listed_sequence {
   int first;
   int length;
   int groups;
-  int run;  // of its group_cut, where lines fit
+  int run;  // this and the next are its group_cut, where lines fit
   std::uint8_t longer;
   std::uint8_t splits;  // of groups, of each unit, where lines fit
   std::uint16_t units;  // tiles of rows times KV heads; 0 where it has many rows

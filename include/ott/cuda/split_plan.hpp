@@ -48,6 +48,7 @@ struct split_rule {
   OTT_HD static constexpr bool few(int rows, int q_per_kv) {
     return rows == 1 || (rows > 1 && rows * q_per_kv <= most_rows);
   }
+  /// The cut of a sequence with so many groups and query rows, a row not in more than most_splits.
   OTT_HD static constexpr group_cut cut(int num_groups, int rows, int q_per_kv) {
     int const even = ceil_div(num_groups * rows, most_splits), few = pieces(num_groups, q_per_kv);
     int const all = num_groups > 0 ? ceil_div(num_groups, group_cut::less) : 1;
@@ -63,7 +64,7 @@ struct split_rule {
   OTT_HD static constexpr int run(int num_groups, int rows, int q_per_kv) {
     return cut(num_groups, rows, q_per_kv).run;
   }
-  /// The cut where a row has `stride` lines (0: as many as it needs): none where a sequence has
+  /// The same where a row has `stride` lines (0: as many as it needs): none where a sequence has
   /// more groups than its call was told of, so that they would not fit.
   OTT_HD static constexpr group_cut fitting_cut(int num_groups, int rows, int q_per_kv,
                                                 int stride) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <bit>
 #include <concepts>
 #include <cstdint>
 
@@ -72,7 +71,7 @@ struct alignas(128) wide_query {
   /// side by side.
   OTT_HD static constexpr int item(int c) { return c / 2 % 2 * 4 + c / 4 * 2 + c % 2; }
 
-  /// Fills one eight. requires x: its channels, 0 past the end; most: the largest |x| of its row;
+  /// Fills eight n. requires x: its channels, 0 past the end; most: the largest |x| of its row;
   /// scale: what scores are to be multiplied by
   OTT_HD void write(int n, float const (&x)[8], float most, float scale) {
     int const place = n % row_eights, step = order::step(place);

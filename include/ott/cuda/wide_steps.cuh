@@ -11,8 +11,8 @@
 
 namespace ott {
 
-/// How a warp attends with eight rows at once to quantized groups, one a step: keys by integer
-/// tensor cores, values by fp16 ones.
+/// How a warp attends with eight rows at once to quantized groups, one a step, by fp16 tensor
+/// cores.
 template <class P>
 struct wide_steps {
   using shape = group_shape<P>;
